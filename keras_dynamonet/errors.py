@@ -1,0 +1,34 @@
+"""Errors that tell a user what to do, in one line.
+
+Raise :class:`UserError` for a mistake that the user can mend (a missing file, a wrong
+argument, a missing extra). The programs print its text without a stack trace.
+"""
+
+
+class UserError(ValueError):
+    """A user's mistake: says which file or argument, what is wrong, what to do.
+
+    Example:
+
+    >>> str(UserError("videos/: no video files found. Point DATA at a folder."))
+    'videos/: no video files found. Point DATA at a folder.'
+    """
+
+
+class MissingExtraError(UserError, ImportError):
+    """An optional dependency is absent; names the extra that installs it.
+
+    Args:
+        feature: What the user asked for, e.g. `"ONNX export"`.
+        extra: Name of the extra in `setup.py`, e.g. `"onnx"`.
+
+    Example:
+
+    >>> str(MissingExtraError("ONNX export", "onnx"))
+    'ONNX export needs an extra: pip install "keras-dynamonet[onnx]".'
+    """
+
+    def __init__(self, feature: str, extra: str):
+        super().__init__(
+            f'{feature} needs an extra: pip install "keras-dynamonet[{extra}]".'
+        )
