@@ -1,0 +1,67 @@
+# make demo    trains on the built-in benchmark and writes runs/demo/report.html
+# make test    lints and runs every test
+# make env     only makes the environment .venv
+# make clean   removes .venv and the build outputs
+#
+# Each makes .venv from nothing the first time and uses it again afterwards; it is
+# brought up to date when setup.py or pyproject.toml changes. Pick another interpreter
+# with `make PYTHON=/path/to/python3.12 test`.
+
+SHELL := /bin/bash
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?=
+
+TORCH := torch==2.13.0
+DEMO_ARGUMENTS ?=
+PYTEST_ARGUMENTS ?=
+
+.PHONY: demo test env clean
+
+demo: $(VENV)/.installed
+	$(BIN)/dynamonet demo $(DEMO_ARGUMENTS)
+
+test: $(VENV)/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/python -m pytest --durations=15 $(PYTEST_ARGUMENTS)
+
+env: $(VENV)/.installed
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache
+
+# The first Python from 3.11 to 3.13 that can make environments: TensorFlow has no
+# wheels for others.
+$(BIN)/python:
+	@set -e; \
+	usable='import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))'; \
+	for python in $(or $(PYTHON),python3 python3.13 python3.12 python3.11); do \
+	  if "$$python" -c "$$usable" 2>/dev/null; then found=$$python; break; fi; \
+	done; \
+	if [ -z "$$found" ]; then \
+	  echo "make: no Python 3.11, 3.12 or 3.13 with venv found" \
+	    "(tried: $(or $(PYTHON),python3 python3.13 python3.12 python3.11))." \
+	    "Install one, on Debian: apt install python3 python3-venv," \
+	    "or name it: make PYTHON=/path/to/python" >&2; \
+	  exit 1; \
+	fi; \
+	echo "Making $(VENV) with $$("$$found" --version), $$(command -v "$$found")"; \
+	"$$found" -m venv $(VENV)
+
+$(VENV)/.installed: setup.py pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+# A CPU build of PyTorch adds the tests on that backend. Where pip would take the CUDA
+# build instead, which is gigabytes, those tests are left out.
+$(VENV)/.installed-test: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@if $(BIN)/python -c 'import torch' 2>/dev/null; then \
+	  echo "PyTorch is installed: its tests run"; \
+	elif $(BIN)/python -m pip install --quiet --disable-pip-version-check --dry-run \
+	    --no-deps --report - $(TORCH) 2>/dev/null | grep -q '"version": "[^"]*+cpu"'; then \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH); \
+	else \
+	  echo "No CPU build of $(TORCH) found: the tests on PyTorch will be skipped"; \
+	fi
+	@touch $@

@@ -1,0 +1,1 @@
+"""The command `dynamonet`: one module per program, thin layers over the library."""

@@ -1,0 +1,95 @@
+"""Installs `keras_dynamonet` and the command `dynamonet`.
+
+Every dependency has a lower and an upper bound. Both ends were installed and tested
+together; BUILD_NOTES.md names the exact versions and the commands.
+"""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+
+RUNTIME = [
+    "av>=14.0,<20",
+    "jinja2>=3.1,<4",
+    "keras>=3.12,<3.16",
+    "matplotlib>=3.9,<4",
+    "numpy>=2.0,<3",
+    "opencv-python-headless>=4.10,<6",
+    "rich>=13.7,<16",
+    "scipy>=1.13,<2",
+    "tensorflow>=2.20,<2.22",
+]
+
+ONNX = ["onnx>=1.18,<1.24", "onnxruntime>=1.22,<1.32", "tf2onnx>=1.17,<1.18"]
+TFLITE = ["ai-edge-litert>=2.0,<2.4"]
+TENSORBOARD = ["tensorboard>=2.20,<2.22"]
+JAX = ["jax>=0.7,<0.11"]
+
+EXTRAS = {
+    "onnx": ONNX,
+    "tflite": TFLITE,
+    # The runtime of data-centre GPUs and Jetson; building engines with it also needs
+    # the GPU and the vendor's own package index.
+    "tensorrt": ["tensorrt>=10.12,<12"],
+    # The runtime of RTX-class GPUs; builds engines on any machine.
+    "tensorrt-rtx": [
+        "tensorrt-rtx-cu13-bindings>=1.7,<1.8",
+        "tensorrt-rtx-cu13-libs>=1.7,<1.8",
+    ],
+    # Colour operations only: its compiled parts do not load on TensorFlow after 2.16.
+    "io": ['tensorflow-io>=0.37,<0.38; python_version < "3.13"'],
+    "tensorboard": TENSORBOARD,
+    "jax": JAX,
+    # PyTorch as the Keras backend and for importing published checkpoints.
+    "torch": ["torch>=2.9,<2.14"],
+    "test": [
+        *JAX,
+        *TENSORBOARD,
+        "build>=1.2,<2",
+        "pytest>=8.3,<10",
+        "ruff>=0.12,<0.18",
+        "setuptools>=77",
+    ],
+}
+
+
+def read_version() -> str:
+    text = (ROOT / "keras_dynamonet" / "version.py").read_text(encoding="utf-8")
+    return re.search(r'^__version__ = "([^"]+)"$', text, re.MULTILINE).group(1)
+
+
+def read_long_description() -> str:
+    readme = ROOT / "README.md"
+    return readme.read_text(encoding="utf-8") if readme.exists() else ""
+
+
+setup(
+    name="keras-dynamonet",
+    version=read_version(),
+    description=(
+        "DynamoNet for Keras 3: action recognition in video with dynamic motion filters"
+    ),
+    long_description=read_long_description(),
+    long_description_content_type="text/markdown",
+    packages=find_packages(include=["keras_dynamonet", "keras_dynamonet.*"]),
+    include_package_data=True,
+    package_data={"keras_dynamonet": ["py.typed"]},
+    python_requires=">=3.11",
+    install_requires=RUNTIME,
+    extras_require=EXTRAS,
+    entry_points={"console_scripts": ["dynamonet = keras_dynamonet.cli.main:main"]},
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Intended Audience :: Developers",
+        "Intended Audience :: Science/Research",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Topic :: Scientific/Engineering :: Image Recognition",
+        "Typing :: Typed",
+    ],
+)
