@@ -1,0 +1,36 @@
+"""The layers, one concept a file."""
+
+from keras_dynamonet.layers.conv_norm import ConvNorm, VideoBatchNormalization
+from keras_dynamonet.layers.dynamic_motion_filter import DynamicMotionFilter
+from keras_dynamonet.layers.filter_generator import (
+    FilterForecaster,
+    FrameFilterGenerator,
+    PooledFilterGenerator,
+)
+from keras_dynamonet.layers.filter_normalization import FilterNormalization
+from keras_dynamonet.layers.filter_solver import FilterSolver
+from keras_dynamonet.layers.grouped_conv3d import GroupedConv3D
+from keras_dynamonet.layers.motion_descriptor import MotionDescriptor
+from keras_dynamonet.layers.pixel_normalization import PixelNormalization
+from keras_dynamonet.layers.pooling3d import AveragePool3D, MaxPool3D
+from keras_dynamonet.layers.residual_blocks import BasicBlock, BottleneckBlock
+from keras_dynamonet.layers.stc_block import STCBlock
+
+__all__ = [
+    "AveragePool3D",
+    "BasicBlock",
+    "BottleneckBlock",
+    "ConvNorm",
+    "DynamicMotionFilter",
+    "FilterForecaster",
+    "FilterNormalization",
+    "FilterSolver",
+    "FrameFilterGenerator",
+    "GroupedConv3D",
+    "MaxPool3D",
+    "MotionDescriptor",
+    "PixelNormalization",
+    "PooledFilterGenerator",
+    "STCBlock",
+    "VideoBatchNormalization",
+]

@@ -1,0 +1,150 @@
+"""The few operations for which a backend has a better kernel than Keras's default.
+
+`keras.ops` wraps every grouped convolution on TensorFlow in an XLA-compiled function,
+20 to 40 times slower than TensorFlow's own kernel on a CPU, and refused by TensorFlow
+Serving. `keras.ops.moments` and `batch_normalization` miss TensorFlow's fused kernel.
+This module is the only place in the layers that looks past `keras.ops`.
+"""
+
+import keras
+from keras import ops
+
+
+def _on_tensorflow() -> bool:
+    return keras.backend.backend() == "tensorflow"
+
+
+def _same_is_symmetric(size, kernel, stride, pad):
+    """Whether `"same"` padding is `pad` zeros before and `pad` after."""
+    if size is None:
+        return stride == 1 and 2 * pad == kernel - 1
+    total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
+    return total == 2 * pad
+
+
+def gpu_is_visible() -> bool:
+    """Whether the backend would place its operations on a GPU."""
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        return bool(tf.config.list_physical_devices("GPU"))
+    if backend == "jax":
+        import jax
+
+        return jax.default_backend() != "cpu"
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def conv2d(inputs, kernel, strides=(1, 1), padding=(0, 0)):
+    """2D convolution with groups, zero-padded by `padding` pixels on both sides.
+
+    Args:
+        inputs: `(images, height, width, channels)`.
+        kernel: `(kernel_height, kernel_width, channels / groups, filters)`; the number
+            of groups follows from its shape.
+        strides: Vertical and horizontal stride.
+        padding: Rows above and below, columns left and right.
+
+    Returns:
+        `(images, new_height, new_width, filters)`.
+
+    Example:
+
+    >>> conv2d(ops.ones((2, 8, 8, 4)), ops.ones((3, 3, 1, 4)), padding=(1, 1)).shape
+    TensorShape([2, 8, 8, 4])
+    """
+    mode = "valid"
+    if any(padding):
+        # Only its own padding keeps TensorFlow on the fast path of its CPU kernels
+        # (grouped gradients with explicit padding have none), wherever it is the same.
+        sizes = zip(inputs.shape[1:3], kernel.shape, strides, padding, strict=False)
+        if all(_same_is_symmetric(*size) for size in sizes):
+            mode = "same"
+        else:
+            pads = [[0, 0], *([pad, pad] for pad in padding), [0, 0]]
+            inputs = ops.pad(inputs, pads)
+    if _on_tensorflow():
+        import tensorflow as tf
+
+        return tf.nn.conv2d(inputs, kernel, strides=strides, padding=mode.upper())
+    return ops.conv(inputs, kernel, strides=strides, padding=mode)
+
+
+def conv3d(inputs, kernel, strides, padding):
+    """3D convolution with groups as one operation of the backend.
+
+    On TensorFlow with a GPU this is TensorFlow's own kernel; on its CPU, which has
+    none for groups, Keras compiles it with XLA (correct, slow).
+
+    Args:
+        inputs: `(batch, frames, height, width, channels)`.
+        kernel: `(kernel_frames, kernel_height, kernel_width, channels / groups,
+            filters)`.
+        strides: Stride along frames, height and width.
+        padding: Zeros on both sides of frames, height and width.
+
+    Returns:
+        `(batch, new_frames, new_height, new_width, filters)`.
+    """
+    if any(padding):
+        inputs = ops.pad(inputs, [[0, 0], *([p, p] for p in padding), [0, 0]])
+    if _on_tensorflow() and gpu_is_visible():
+        return traced_conv3d(inputs, kernel, strides)
+    return ops.conv(inputs, kernel, strides=strides, padding="valid")
+
+
+def traced_conv3d(inputs, kernel, strides):
+    """TensorFlow's grouped 3D convolution node, unpadded.
+
+    A graph may hold it for a converter or a GPU; TensorFlow's CPU kernel refuses it.
+
+    Args:
+        inputs: `(batch, frames, height, width, channels)`.
+        kernel: As in :func:`conv3d`.
+        strides: Stride along frames, height and width.
+
+    Returns:
+        `(batch, new_frames, new_height, new_width, filters)`.
+    """
+    import tensorflow as tf
+
+    return tf.nn.conv3d(inputs, kernel, strides=(1, *strides, 1), padding="VALID")
+
+
+def batch_normalise(inputs, gamma, beta, epsilon):
+    """Normalises over every axis but the last, with the statistics of the batch.
+
+    Args:
+        inputs: `(batch, ..., channels)`.
+        gamma: Scale, `(channels,)`, float32.
+        beta: Offset, `(channels,)`, float32.
+        epsilon: Added to the variance.
+
+    Returns:
+        The normalised inputs, the mean and the biased variance, both `(channels,)`.
+    """
+    if _on_tensorflow():
+        import tensorflow as tf
+
+        shape = tf.shape(inputs)
+        # The kernel takes images; rows of one pixel column serve as well.
+        columns = tf.reshape(inputs, (-1, 1, shape[-2], inputs.shape[-1]))
+        outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
+            columns, gamma, beta, epsilon=epsilon, is_training=True
+        )
+        # The kernel returns the unbiased variance (Bessel's correction).
+        count = tf.cast(tf.size(columns) // inputs.shape[-1], variance.dtype)
+        variance = variance * (count - 1) / tf.maximum(count, 1)
+        outputs = tf.reshape(outputs, shape)
+        outputs.set_shape(inputs.shape)
+        return outputs, mean, variance
+    axes = tuple(range(len(inputs.shape) - 1))
+    single = ops.cast(inputs, "float32")
+    mean, variance = ops.moments(single, axes)
+    outputs = ops.batch_normalization(
+        single, mean, variance, -1, offset=beta, scale=gamma, epsilon=epsilon
+    )
+    return ops.cast(outputs, inputs.dtype), mean, variance

@@ -1,0 +1,179 @@
+"""The layer the network is named after: each clip's own filters move its frames on."""
+
+import keras
+from keras import ops
+
+from keras_dynamonet.layers.borders import BORDERS, pad_border
+
+FORMS = ("auto", "vectorized_map", "grouped", "patches")
+
+
+@keras.saving.register_keras_serializable(package="keras_dynamonet")
+class DynamicMotionFilter(keras.layers.Layer):
+    """Filters every frame with a kernel of its own.
+
+    `y[b, t, p, c] = sum over o of filters[b, t, o, c] * frames[b, t, p + o, c]`
+
+    The sum runs over the `k x k` offsets `o` around pixel `p`. With a kernel that is 1
+    at offset `o` the picture moves by `-o`, so that a motion of up to `(k - 1) / 2`
+    pixels a frame can be expressed. The result has the size of the frame.
+
+    Equal forms:
+
+    - `vectorized_map`: a depthwise convolution mapped over frames: the definition.
+    - `grouped`: all frames side by side on the channel axis of one depthwise
+      convolution: fast in training; cannot be exported with a dynamic batch.
+    - `patches`: neighbourhoods by a constant convolution, then a product: for
+      exporters, and for XLA.
+    - `auto`: `grouped`.
+
+    Args:
+        border: What lies beyond the edge: `"replicate"`, `"reflect"` or `"zeros"`.
+        form: One of `"auto"`, `"vectorized_map"`, `"grouped"`, `"patches"`.
+
+    Call arguments:
+        inputs: `[frames, filters]`.
+
+    Input shape:
+        `frames (batch, frames, height, width, channels)` and `filters (batch, frames,
+        k, k, channels or 1)`, k odd; 1 shares one kernel between the colours.
+
+    Output shape:
+        That of `frames`.
+
+    Raises:
+        ValueError: If `border` or `form` is unknown, k is even, or the filters fit
+            neither 1 nor the frames' channels.
+
+    Reference:
+        Diba et al., *DynamoNet: Dynamic Action and Motion Network*, ICCV 2019, figure
+        2; De Brabandere et al., *Dynamic Filter Networks*, NIPS 2016.
+
+    Example:
+
+    >>> frames = keras.ops.ones((2, 4, 16, 16, 3))
+    >>> filters = keras.ops.ones((2, 4, 5, 5, 1)) / 25
+    >>> DynamicMotionFilter()([frames, filters]).shape
+    TensorShape([2, 4, 16, 16, 3])
+    """
+
+    def __init__(self, border="replicate", form="auto", **kwargs):
+        super().__init__(**kwargs)
+        if border not in BORDERS:
+            raise ValueError(
+                f"`border` must be one of {BORDERS}. Received: border={border!r}"
+            )
+        if form not in FORMS:
+            raise ValueError(f"`form` must be one of {FORMS}. Received: form={form!r}")
+        self.border = border
+        self.form = form
+
+    def build(self, input_shape):
+        frames, filters = input_shape
+        if filters[2] != filters[3] or filters[2] % 2 == 0:
+            raise ValueError(
+                "Filters must be square with an odd size. "
+                f"Received: filters of shape {tuple(filters)}"
+            )
+        if filters[-1] not in (1, frames[-1]):
+            raise ValueError(
+                "Filters must have one channel or as many as the frames. "
+                f"Received: filters {tuple(filters)}, frames {tuple(frames)}"
+            )
+
+    def call(self, inputs):
+        frames, filters = inputs
+        _, count, height, width, channels = frames.shape
+        size = filters.shape[2]
+        images = ops.reshape(frames, (-1, height, width, channels))
+        kernels = ops.reshape(filters, (-1, size, size, filters.shape[-1]))
+        images = pad_border(images, size // 2, self.border)
+        outputs = _COMPUTE[self.form](images, kernels)
+        return ops.reshape(outputs, (-1, count, height, width, channels))
+
+    def compute_output_shape(self, input_shape):
+        return tuple(input_shape[0])
+
+    def get_config(self):
+        return {**super().get_config(), "border": self.border, "form": self.form}
+
+
+def _vectorized_map(images, kernels):
+    channels = images.shape[-1]
+
+    def filter_one(pair):
+        image, kernel = pair
+        kernel = ops.broadcast_to(kernel, (*kernel.shape[:2], channels))
+        return ops.depthwise_conv(
+            image[None], kernel[..., None], strides=1, padding="valid"
+        )[0]
+
+    return ops.vectorized_map(filter_one, (images, kernels))
+
+
+def _grouped(images, kernels):
+    channels, shared = images.shape[-1], kernels.shape[-1] == 1
+    if shared:
+        # The colours share a kernel: they take the place of the batch.
+        stack = ops.transpose(images, (3, 1, 2, 0))  # (channels, H, W, images)
+        kernel = ops.transpose(kernels, (1, 2, 0, 3))  # (k, k, images, 1)
+        outputs = ops.depthwise_conv(stack, kernel, strides=1, padding="valid")
+        return ops.transpose(outputs, (3, 1, 2, 0))
+    _, height, width, _ = images.shape
+    size = kernels.shape[1]
+    stack = ops.reshape(ops.transpose(images, (1, 2, 0, 3)), (1, height, width, -1))
+    kernel = ops.reshape(ops.transpose(kernels, (1, 2, 0, 3)), (size, size, -1, 1))
+    outputs = ops.depthwise_conv(stack, kernel, strides=1, padding="valid")
+    _, height, width, _ = outputs.shape
+    outputs = ops.reshape(outputs, (height, width, -1, channels))
+    return ops.transpose(outputs, (2, 0, 1, 3))
+
+
+def _patches(images, kernels):
+    size, channels = kernels.shape[1], images.shape[-1]
+    patches = neighbourhoods(images, size)  # (images, H, W, k * k, channels)
+    weights = ops.reshape(kernels, (-1, size * size, kernels.shape[-1]))
+    if kernels.shape[-1] == 1:
+        _, height, width, taps, _ = patches.shape
+        rows = ops.reshape(
+            ops.transpose(patches, (0, 1, 2, 4, 3)),
+            (-1, height * width * channels, taps),
+        )
+        outputs = ops.matmul(rows, weights)
+        return ops.reshape(outputs, (-1, height, width, channels))
+    return ops.sum(patches * weights[:, None, None], axis=3)
+
+
+def neighbourhoods(images, size):
+    """The `size x size` neighbours of every pixel, without padding.
+
+    A convolution with a constant one-hot kernel: unlike the extract-patches operations
+    it exists in every export format.
+
+    Args:
+        images: `(images, height, width, channels)`.
+        size: Odd side of the neighbourhood.
+
+    Returns:
+        `(images, height - size + 1, width - size + 1, size * size, channels)`, the
+        neighbours in row-major order.
+    """
+    _, height, width, channels = images.shape
+    taps = size * size
+    # Colours become images, so that the constant kernel has one input channel.
+    planes = ops.reshape(
+        ops.transpose(images, (0, 3, 1, 2)), (-1, height, width, 1)
+    )
+    kernel = ops.reshape(ops.eye(taps, dtype=images.dtype), (size, size, 1, taps))
+    patches = ops.conv(planes, kernel, padding="valid")
+    _, height, width, _ = patches.shape
+    patches = ops.reshape(patches, (-1, channels, height, width, taps))
+    return ops.transpose(patches, (0, 2, 3, 4, 1))
+
+
+_COMPUTE = {
+    "auto": _grouped,
+    "grouped": _grouped,
+    "vectorized_map": _vectorized_map,
+    "patches": _patches,
+}

@@ -1,0 +1,215 @@
+"""A 3D convolution with groups that is fast and exportable everywhere."""
+
+import keras
+from keras import ops
+
+from keras_dynamonet.layers import backend_ops
+from keras_dynamonet.layers.arguments import triple
+
+FORMS = ("auto", "native", "planar", "stacked", "traced")
+
+
+@keras.saving.register_keras_serializable(package="keras_dynamonet")
+class GroupedConv3D(keras.layers.Layer):
+    """3D convolution with groups, computed in one of several equal forms.
+
+    `y[t] = sum over taps i of conv2d(x[t * stride + i - padding], kernel[i])`
+
+    Every side of the clip is padded with `kernel_size // 2` zeros, as PyTorch's video
+    networks do. (Keras's `"same"` pads unevenly when a stride meets an even size, so
+    that published weights would not give the published results.)
+
+    The weights have Keras's layout in every form:
+
+    - `native`: one 3D convolution of the backend.
+    - `planar`: a sum of 2D convolutions, one for each temporal tap.
+    - `stacked`: one 2D convolution over the taps side by side on the channel axis.
+    - `traced`: TensorFlow's grouped node without padding tricks, for converters only.
+    - `auto`: `native` on a GPU and on PyTorch, `planar` on other CPUs, where Keras's
+      grouped 3D convolution is 20 to 40 times slower.
+
+    Args:
+        filters: Number of output channels.
+        kernel_size: Odd kernel sizes along frames, height and width, or one for all.
+        strides: Strides along frames, height and width, or one for all.
+        groups: Number of groups; must divide `filters` and the input channels.
+        use_bias: Whether to add a bias.
+        form: One of `"auto"`, `"native"`, `"planar"`, `"stacked"`, `"traced"`.
+        kernel_initializer: Default: normal with variance `2 / fan_out` (He).
+
+    Input shape:
+        `(batch, frames, height, width, channels)`
+
+    Output shape:
+        `(batch, ceil(frames / stride), ceil(height / stride), ceil(width / stride),
+        filters)`
+
+    Raises:
+        ValueError: If `groups` does not divide the channels, a kernel size is even, or
+            `form` is unknown.
+
+    Reference:
+        Xie et al., *Aggregated Residual Transformations*, CVPR 2017 (groups); Hara et
+        al., *Can Spatiotemporal 3D CNNs Retrace the History of 2D CNNs?*, CVPR 2018.
+
+    Example:
+
+    >>> layer = GroupedConv3D(64, 3, strides=(1, 2, 2), groups=8)
+    >>> layer(keras.ops.ones((2, 8, 32, 32, 16))).shape
+    TensorShape([2, 8, 16, 16, 64])
+    """
+
+    def __init__(
+        self,
+        filters,
+        kernel_size=3,
+        *,
+        strides=1,
+        groups=1,
+        use_bias=False,
+        form="auto",
+        kernel_initializer="he_fan_out",
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.kernel_size = triple(kernel_size)
+        self.strides = triple(strides)
+        self.groups = groups
+        self.use_bias = use_bias
+        self.form = form
+        if kernel_initializer == "he_fan_out":
+            kernel_initializer = keras.initializers.VarianceScaling(
+                2.0, mode="fan_out", distribution="untruncated_normal"
+            )
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        if any(size % 2 == 0 for size in self.kernel_size):
+            raise ValueError(
+                "`kernel_size` must be odd, so that the padding is the same on both "
+                f"sides. Received: kernel_size={self.kernel_size}"
+            )
+        if filters % groups:
+            raise ValueError(
+                "`groups` must divide `filters`. "
+                f"Received: groups={groups}, filters={filters}"
+            )
+        if form not in FORMS:
+            raise ValueError(f"`form` must be one of {FORMS}. Received: form={form!r}")
+        self.padding = tuple(size // 2 for size in self.kernel_size)
+
+    def build(self, input_shape):
+        channels = input_shape[-1]
+        if channels % self.groups:
+            raise ValueError(
+                "`groups` must divide the input channels. "
+                f"Received: groups={self.groups}, channels={channels}"
+            )
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=(*self.kernel_size, channels // self.groups, self.filters),
+            initializer=self.kernel_initializer,
+        )
+        self.bias = None
+        if self.use_bias:
+            self.bias = self.add_weight(
+                name="bias", shape=(self.filters,), initializer="zeros"
+            )
+
+    def call(self, inputs):
+        kernel = ops.convert_to_tensor(self.kernel)
+        compute = _COMPUTE[self._resolved_form()]
+        outputs = compute(inputs, kernel, self.strides, self.padding)
+        if self.bias is not None:
+            outputs = outputs + self.bias
+        return outputs
+
+    def compute_output_shape(self, input_shape):
+        batch, *sizes, _ = input_shape
+        sizes = (
+            None if size is None else -(-size // stride)
+            for size, stride in zip(sizes, self.strides, strict=True)
+        )
+        return (batch, *sizes, self.filters)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "kernel_size": self.kernel_size,
+            "strides": self.strides,
+            "groups": self.groups,
+            "use_bias": self.use_bias,
+            "form": self.form,
+            "kernel_initializer": keras.initializers.serialize(
+                self.kernel_initializer
+            ),
+        }
+
+    def _resolved_form(self):
+        if self.form != "auto":
+            # Without temporal taps every form is the same single 2D convolution.
+            flat = self.kernel_size[0] == 1 and self.form in ("planar", "stacked")
+            return "planar" if flat else self.form
+        if keras.backend.backend() == "torch" or backend_ops.gpu_is_visible():
+            return "native"
+        return "planar"
+
+
+def _traced(inputs, kernel, strides, padding):
+    if any(padding):
+        inputs = ops.pad(inputs, [[0, 0], *([p, p] for p in padding), [0, 0]])
+    return backend_ops.traced_conv3d(inputs, kernel, strides)
+
+
+def _planar(inputs, kernel, strides, padding):
+    total = None
+    for tap, frames in enumerate(_tap_inputs(inputs, kernel, strides, padding)):
+        term = _conv_frames(frames, kernel[tap], strides, padding)
+        total = term if total is None else total + term
+    return total
+
+
+def _stacked(inputs, kernel, strides, padding):
+    taps, height, width, group_channels, filters = kernel.shape
+    groups = inputs.shape[-1] // group_channels
+    # Within a group the channels of all taps must lie side by side:
+    # [g0: tap0 tap1 tap2][g1: tap0 tap1 tap2] ...
+    split = [
+        ops.reshape(frames, (-1, *frames.shape[1:-1], groups, group_channels))
+        for frames in _tap_inputs(inputs, kernel, strides, padding)
+    ]
+    stack = ops.concatenate(split, axis=-1)
+    stack = ops.reshape(stack, (-1, *stack.shape[1:-2], taps * inputs.shape[-1]))
+    kernel = ops.reshape(
+        ops.transpose(kernel, (1, 2, 0, 3, 4)),
+        (height, width, taps * group_channels, filters),
+    )
+    return _conv_frames(stack, kernel, strides, padding)
+
+
+def _tap_inputs(inputs, kernel, strides, padding):
+    """The frames that meet each temporal tap, `(batch, new_frames, ...)` each."""
+    taps, stride, pad = kernel.shape[0], strides[0], padding[0]
+    frames = inputs.shape[1]
+    new_frames = -(-frames // stride)
+    if taps == 1:
+        return [inputs if stride == 1 else inputs[:, ::stride]]
+    padded = ops.pad(inputs, [[0, 0], [pad, pad], [0, 0], [0, 0], [0, 0]])
+    end = (new_frames - 1) * stride + 1
+    return [padded[:, tap : tap + end : stride] for tap in range(taps)]
+
+
+def _conv_frames(inputs, kernel, strides, padding):
+    """2D convolution of every frame."""
+    _, frames, height, width, channels = inputs.shape
+    images = ops.reshape(inputs, (-1, height, width, channels))
+    images = backend_ops.conv2d(images, kernel, strides[1:], padding[1:])
+    return ops.reshape(images, (-1, frames, *images.shape[1:]))
+
+
+_COMPUTE = {
+    "native": backend_ops.conv3d,
+    "planar": _planar,
+    "stacked": _stacked,
+    "traced": _traced,
+}

@@ -1,0 +1,145 @@
+"""How good predicted frames are, between copying the last frame and the best filter.
+
+PSNR is that of the mean squared error over all data, `-10 log10(mean e^2)` in dB with
+pixels in [0, 1]. (A mean of single PSNRs would be infinite for one still clip.)
+"""
+
+import keras
+import numpy as np
+from keras import ops
+
+# Squared error of 1e-10: 100 dB, far beyond 8-bit rounding (59 dB).
+_SMALLEST_ERROR = 1e-10
+
+
+def _decibel(ratio):
+    return 10.0 * ops.log10(ops.maximum(ratio, _SMALLEST_ERROR))
+
+
+@keras.saving.register_keras_serializable(package="keras_dynamonet")
+class PSNR(keras.metrics.Metric):
+    """Peak signal-to-noise ratio over all frames seen, in dB.
+
+    Example:
+
+    >>> metric = PSNR()
+    >>> metric.update_state(ops.zeros((1, 1, 2, 2, 3)), 0.1 * ops.ones((1, 1, 2, 2, 3)))
+    >>> round(float(metric.result()), 3)
+    20.0
+    """
+
+    def __init__(self, name="psnr", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.error = self.add_variable((), "zeros", name="error")
+        self.count = self.add_variable((), "zeros", name="count")
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        """Adds frames with pixels in [0, 1] of any one shape.
+
+        `sample_weight` is accepted for Keras's sake and ignored: a frame has no label.
+        """
+        error = ops.mean(ops.square(ops.cast(y_true, "float32") - y_pred))
+        self.error.assign_add(ops.cast(error, self.dtype))
+        self.count.assign_add(ops.ones((), self.dtype))
+
+    def result(self):
+        return -_decibel(self.error / ops.maximum(self.count, 1.0))
+
+
+@keras.saving.register_keras_serializable(package="keras_dynamonet")
+class PSNRGain(keras.metrics.Metric):
+    """How much a prediction beats copying the last frame, in dB.
+
+    `10 log10(copy error / prediction error)`; 0 is no better than copying.
+
+    Example:
+
+    >>> metric = PSNRGain()
+    >>> real = ops.ones((1, 1, 2, 2, 3))
+    >>> metric.update_state(real, 0.9 * real, 0 * real)
+    >>> round(float(metric.result()), 3)
+    20.0
+    """
+
+    def __init__(self, name="psnr_gain", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.error = self.add_variable((), "zeros", name="error")
+        self.copy_error = self.add_variable((), "zeros", name="copy_error")
+
+    def update_state(self, y_true, y_pred, previous):
+        """Adds real, predicted and previous frames, pixels in [0, 1]."""
+        y_true = ops.cast(y_true, "float32")
+        for total, guess in ((self.error, y_pred), (self.copy_error, previous)):
+            error = ops.mean(ops.square(y_true - guess))
+            total.assign_add(ops.cast(error, self.dtype))
+
+    def result(self):
+        # Both sums start at zero; the floor keeps an all-still video at 0 dB.
+        ratio = (self.copy_error + _SMALLEST_ERROR) / (self.error + _SMALLEST_ERROR)
+        return _decibel(ratio)
+
+
+def psnr(real: np.ndarray, predicted: np.ndarray) -> float:
+    """PSNR of arrays with pixels in [0, 1], in dB (at most 100).
+
+    Example:
+
+    >>> round(psnr(np.zeros((2, 2)), np.full((2, 2), 0.1)), 3)
+    20.0
+    """
+    error = np.mean(np.square(np.asarray(real, np.float64) - predicted))
+    return float(-10 * np.log10(max(error, _SMALLEST_ERROR)))
+
+
+def copy_last_prediction(clips: np.ndarray) -> np.ndarray:
+    """The floor: every frame predicted to be like the one before.
+
+    Args:
+        clips: `(batch, frames + 1, height, width, channels)`, any range.
+
+    Returns:
+        `(batch, frames, height, width, channels)`.
+    """
+    return clips[:, :-1]
+
+
+def least_squares_prediction(clips: np.ndarray, kernel_size: int) -> np.ndarray:
+    """The ceiling: each transition filtered with the best kernel in hindsight.
+
+    Solves `argmin |F * x[t] - x[t+1]|^2` with one kernel for all colours, over every
+    pixel whose neighbourhood lies inside the frame.
+
+    Args:
+        clips: `(batch, frames + 1, height, width, channels)`, pixels in [0, 1].
+        kernel_size: Odd side of the kernel.
+
+    Returns:
+        `(batch, frames, height - k + 1, width - k + 1, channels)`: the predictions of
+        the pixels inside the rim.
+
+    Example:
+
+    >>> clips = np.random.default_rng(0).random((1, 2, 12, 12, 3))
+    >>> clips[:, 1] = np.roll(clips[:, 0], 1, axis=2)  # moves right by one pixel
+    >>> best = least_squares_prediction(clips, 3)
+    >>> bool(np.allclose(best[0, 0], clips[0, 1, 1:-1, 1:-1]))
+    True
+    """
+    clips = np.asarray(clips, np.float64)
+    rim = kernel_size // 2
+    batch, frames, height, width, channels = clips.shape
+    inner = (height - 2 * rim, width - 2 * rim, channels)
+    predictions = np.empty((batch, frames - 1, *inner), np.float64)
+    for clip in range(batch):
+        for frame in range(frames - 1):
+            windows = np.lib.stride_tricks.sliding_window_view(
+                clips[clip, frame], (kernel_size, kernel_size), axis=(0, 1)
+            )
+            rows = windows.reshape(-1, kernel_size**2)
+            target = clips[clip, frame + 1, rim : height - rim, rim : width - rim]
+            # Normal equations: a few hundred times faster than lstsq on the rows; the
+            # pseudo-inverse deals with a singular (constant) picture.
+            matrix, vector = rows.T @ rows, rows.T @ target.reshape(-1)
+            kernel = np.linalg.lstsq(matrix, vector, rcond=1e-13)[0]
+            predictions[clip, frame] = (rows @ kernel).reshape(inner)
+    return predictions

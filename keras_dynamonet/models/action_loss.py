@@ -1,0 +1,71 @@
+"""The classification loss of batches in which some clips have no label."""
+
+import keras
+from keras import ops
+
+_CROSS_ENTROPIES = {
+    "sparse_categorical_crossentropy": keras.losses.SparseCategoricalCrossentropy,
+    "categorical_crossentropy": keras.losses.CategoricalCrossentropy,
+}
+
+
+def get_action_loss(identifier):
+    """A loss on logits by name, or as it is.
+
+    Args:
+        identifier: `None` for sparse categorical cross-entropy, a name known to
+            Keras, or a `keras.losses.Loss`. The two cross-entropies by name are those
+            from logits.
+
+    Returns:
+        A `keras.losses.Loss`.
+
+    Raises:
+        ValueError: If the loss is unknown, or is a cross-entropy from probabilities.
+
+    Example:
+
+    >>> get_action_loss("categorical_crossentropy").from_logits
+    True
+    """
+    identifier = identifier or "sparse_categorical_crossentropy"
+    if isinstance(identifier, str) and identifier in _CROSS_ENTROPIES:
+        return _CROSS_ENTROPIES[identifier](from_logits=True)
+    loss = keras.losses.get(identifier)
+    if not isinstance(loss, keras.losses.Loss):
+        raise ValueError(
+            "`loss` must be a keras.losses.Loss or the name of a cross-entropy. "
+            f"Received: loss={identifier!r}"
+        )
+    if getattr(loss, "from_logits", True) is False:
+        raise ValueError(
+            "The network returns logits, not probabilities: give the loss "
+            f"`from_logits=True`. Received: loss={loss.name!r}"
+        )
+    return loss
+
+
+def labelled_weight(labels, sample_weight=None):
+    """Weight of every clip in the action loss: 0 where there is no label.
+
+    Args:
+        labels: `(batch,)` integers, -1 for none, or `(batch, classes)` shares, all
+            zero for none.
+        sample_weight: Optional further weight, `(batch,)`.
+
+    Returns:
+        `(batch,)`, float32.
+
+    Example:
+
+    >>> [int(w) for w in labelled_weight(ops.convert_to_tensor([3, -1]))]
+    [1, 0]
+    """
+    if len(labels.shape) == 2 and labels.shape[-1] != 1:
+        labelled = ops.sum(labels, axis=-1) > 0
+    else:
+        labelled = ops.reshape(labels, (-1,)) >= 0
+    weight = ops.cast(labelled, "float32")
+    if sample_weight is not None:
+        weight = weight * ops.cast(ops.reshape(sample_weight, (-1,)), "float32")
+    return weight

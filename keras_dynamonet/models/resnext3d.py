@@ -1,0 +1,230 @@
+"""3D ResNet, 3D ResNeXt and STC-ResNeXt backbones."""
+
+import keras
+
+from keras_dynamonet.layers.arguments import triple
+from keras_dynamonet.layers.conv_norm import ConvNorm
+from keras_dynamonet.layers.pixel_normalization import (
+    KINETICS_MEAN,
+    KINETICS_STD,
+    PixelNormalization,
+)
+from keras_dynamonet.layers.pooling3d import MaxPool3D
+from keras_dynamonet.layers.residual_blocks import BasicBlock, BottleneckBlock
+
+# depth: (block, blocks in each stage)
+DEPTHS = {
+    10: ("basic", (1, 1, 1, 1)),
+    18: ("basic", (2, 2, 2, 2)),
+    34: ("basic", (3, 4, 6, 3)),
+    50: ("bottleneck", (3, 4, 6, 3)),
+    101: ("bottleneck", (3, 4, 23, 3)),
+    152: ("bottleneck", (3, 8, 36, 3)),
+}
+
+# name: (kernel size, strides, whether a 3x3x3 max pool of stride 2 follows)
+STEMS = {
+    "7x7x7": ((7, 7, 7), (1, 2, 2), True),
+    "3x7x7": ((3, 7, 7), (1, 2, 2), False),
+    "small": ((3, 3, 3), (1, 2, 2), False),
+}
+
+_BLOCKS = {"basic": BasicBlock, "bottleneck": BottleneckBlock}
+
+
+@keras.saving.register_keras_serializable(package="keras_dynamonet")
+class ResNeXt3D(keras.Model):
+    """A 3D residual network: stem, four stages of blocks, pooled feature.
+
+    ```
+    pixels -> normalise -> stem -> stage1 -> stage2 -> stage3 -> stage4 -> mean
+              [0, 255]     /2 px             /2        /2        /2        feature
+    ```
+
+    Without `num_classes` its output is a dictionary of endpoints, `"stem"`, `"stage1"`
+    to `"stage4"` and `"feature"`; with it, the logits of a plain classifier. The same
+    endpoints are found in `endpoints` either way.
+
+    Args:
+        depth: 10, 18, 34 (basic blocks), 50, 101 or 152 (bottlenecks).
+        num_frames: Frames of a clip.
+        size: Height and width of the frames in pixels, or one for both.
+        cardinality: Groups of the 3x3x3 convolutions; 1 makes it a 3D ResNet.
+        widths: Channels of the 3x3x3 convolutions in the four stages. Default: `(128,
+            256, 512, 1024)` for bottlenecks with groups, else `(64, 128, 256, 512)`.
+        expansion: Output channels of a bottleneck over its width. Default: 2 with
+            groups, 4 without.
+        blocks: Blocks in each stage. Default: those of `depth`.
+        block: `"basic"` or `"bottleneck"`. Default: that of `depth`.
+        stem: `"7x7x7"` with max pool (3D-ResNets), `"3x7x7"` (as in R3D) or `"small"`
+            (3x3x3, for small frames), the last two without pool.
+        stem_width: Channels of the stem.
+        temporal_strides: Stride over frames of each stage.
+        shortcut: `"A"` or `"B"`, see :class:`BottleneckBlock`.
+        stc_ratio: Reduction ratio of an STC block in every residual block, or `None`.
+            STC ties the weights to `num_frames`.
+        zero_gamma: Every residual block starts as identity.
+        mean: Mean of each colour, of pixels in [0, 1].
+        std: Deviation of each colour, of pixels in [0, 1].
+        num_classes: Classes of a classifier head, or `None` for a backbone.
+        folded: Build the inference form without batch normalisation.
+        form: Form of the convolutions, see :class:`GroupedConv3D`.
+
+    Input shape:
+        `(batch, num_frames, height, width, 3)`, uint8 or float in [0, 255].
+
+    Output shape:
+        A dictionary of endpoints, or `(batch, num_classes)`. For depth 101, 16 frames
+        of 112x112: stage1 `(8, 28, 28, 256)`, stage2 `(4, 14, 14, 512)`, stage3 `(2, 7,
+        7, 1024)`, stage4 `(1, 4, 4, 2048)`, feature `(2048,)`.
+
+    Raises:
+        ValueError: If `depth`, `stem` or `block` is unknown, or `cardinality` does not
+            divide a width.
+
+    Reference:
+        Hara et al., *Can Spatiotemporal 3D CNNs Retrace the History of 2D CNNs and
+        ImageNet?*, CVPR 2018, table 1; Diba et al. (STC), ECCV 2018.
+
+    Example:
+
+    >>> backbone = ResNeXt3D(18, num_frames=8, size=32, cardinality=1)
+    >>> backbone(keras.ops.zeros((1, 8, 32, 32, 3)))["feature"].shape
+    TensorShape([1, 512])
+    """
+
+    def __init__(
+        self,
+        depth=101,
+        *,
+        num_frames=16,
+        size=112,
+        cardinality=32,
+        widths=None,
+        expansion=None,
+        blocks=None,
+        block=None,
+        stem="7x7x7",
+        stem_width=64,
+        temporal_strides=(1, 2, 2, 2),
+        shortcut="B",
+        stc_ratio=None,
+        zero_gamma=False,
+        mean=KINETICS_MEAN,
+        std=KINETICS_STD,
+        num_classes=None,
+        folded=False,
+        form="auto",
+        **kwargs,
+    ):
+        if depth not in DEPTHS:
+            raise ValueError(
+                f"`depth` must be one of {sorted(DEPTHS)}. Received: depth={depth}"
+            )
+        if stem not in STEMS:
+            raise ValueError(
+                f"`stem` must be one of {sorted(STEMS)}. Received: stem={stem!r}"
+            )
+        block = block or DEPTHS[depth][0]
+        if block not in _BLOCKS:
+            raise ValueError(
+                f"`block` must be one of {sorted(_BLOCKS)}. Received: block={block!r}"
+            )
+        wide = block == "bottleneck" and cardinality > 1
+        config = {
+            "depth": depth,
+            "num_frames": num_frames,
+            "size": (size, size) if isinstance(size, int) else tuple(size),
+            "cardinality": cardinality,
+            "widths": tuple(
+                widths or ((128, 256, 512, 1024) if wide else (64, 128, 256, 512))
+            ),
+            "expansion": expansion
+            or (1 if block == "basic" else 2 if cardinality > 1 else 4),
+            "blocks": tuple(blocks or DEPTHS[depth][1]),
+            "block": block,
+            "stem": stem,
+            "stem_width": stem_width,
+            "temporal_strides": tuple(temporal_strides),
+            "shortcut": shortcut,
+            "stc_ratio": stc_ratio,
+            "zero_gamma": zero_gamma,
+            "mean": tuple(mean),
+            "std": tuple(std),
+            "num_classes": num_classes,
+            "folded": folded,
+            "form": form,
+        }
+        dtype = kwargs.pop("dtype", None)
+        inputs = keras.Input((num_frames, *config["size"], 3), name="clip")
+        endpoints = _endpoints(inputs, config, dtype)
+        outputs = endpoints
+        if num_classes is not None:
+            # Logits in float32: a loss in half precision loses small gradients.
+            outputs = keras.layers.Dense(num_classes, dtype="float32", name="action")(
+                endpoints["feature"]
+            )
+        super().__init__(inputs=inputs, outputs=outputs, **kwargs)
+        self.endpoints = endpoints
+        self._arguments = config
+        self._policy = keras.dtype_policies.get(dtype)
+
+    @property
+    def num_frames(self):
+        """Frames of a clip."""
+        return self._arguments["num_frames"]
+
+    @property
+    def frame_size(self):
+        """Height and width of the frames in pixels."""
+        return self._arguments["size"]
+
+    def get_config(self):
+        return {
+            **self._arguments,
+            "name": self.name,
+            "trainable": self.trainable,
+            "dtype": keras.dtype_policies.serialize(self._policy),
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        return cls(**config)
+
+
+def _endpoints(inputs, config, dtype):
+    """The graph from pixels to the pooled feature, as a dictionary of its stages."""
+    kernel_size, strides, pool = STEMS[config["stem"]]
+    shared = {"folded": config["folded"], "form": config["form"], "dtype": dtype}
+    x = PixelNormalization(
+        config["mean"], config["std"], dtype=dtype, name="normalise"
+    )(inputs)
+    x = ConvNorm(
+        config["stem_width"], kernel_size, strides=strides, name="stem_conv", **shared
+    )(x)
+    if pool:
+        x = MaxPool3D(3, strides=2, padding=1, dtype=dtype, name="stem_pool")(x)
+    endpoints = {"stem": x}
+    block = _BLOCKS[config["block"]]
+    for stage, (count, width) in enumerate(
+        zip(config["blocks"], config["widths"], strict=True), start=1
+    ):
+        space = 1 if stage == 1 else 2
+        time = config["temporal_strides"][stage - 1]
+        for index in range(1, count + 1):
+            x = block(
+                width,
+                expansion=config["expansion"],
+                strides=triple((time, space, space) if index == 1 else 1),
+                groups=config["cardinality"],
+                shortcut=config["shortcut"],
+                stc_ratio=config["stc_ratio"],
+                zero_gamma=config["zero_gamma"],
+                name=f"stage{stage}_block{index}",
+                **shared,
+            )(x)
+        endpoints[f"stage{stage}"] = x
+    endpoints["feature"] = keras.layers.GlobalAveragePooling3D(
+        dtype=dtype, name="feature"
+    )(x)
+    return endpoints
