@@ -1,0 +1,44 @@
+"""Loading of saved models, with an error that a user can act upon."""
+
+import os
+import zipfile
+from pathlib import Path
+
+import keras
+
+import keras_dynamonet.models  # noqa: F401  (registers the classes)
+from keras_dynamonet.errors import UserError
+
+
+def load_model(path: str | os.PathLike, compile: bool = True) -> keras.Model:
+    """Loads a `.keras` file that this library saved.
+
+    Args:
+        path: The file.
+        compile: Whether to restore optimizer and losses for further training.
+
+    Returns:
+        The model.
+
+    Raises:
+        UserError: If the file is missing, damaged, or no `.keras` file.
+
+    Example:
+
+    ```python
+    model = keras_dynamonet.load_model("runs/demo/best.keras")
+    ```
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"{path}: no such model file. Give the path of a .keras file.")
+    if not zipfile.is_zipfile(path):
+        raise UserError(
+            f"{path}: not a .keras file, or cut short. Save the model again with "
+            "model.save('NAME.keras')."
+        )
+    try:
+        return keras.saving.load_model(path, compile=compile)
+    except (zipfile.BadZipFile, KeyError, OSError, TypeError, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(f"{path}: cannot be loaded as a model: {reason[:200]}") from error
