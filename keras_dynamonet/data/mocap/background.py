@@ -65,7 +65,7 @@ def render_background(
 
     across = eye @ sideways + wall_distance * (rays @ sideways)
     height = eye[..., 1] + wall_distance * rays[..., 1]
-    colours = _wall(scene, camera, across, height, wall_at, rng)
+    colours = _wall(scene, across, height, size, rng)
     if scene.has_floor:
         texture = _cloud(rng)
         colours[on_floor] = _floor(scene, floor[on_floor], texture)
@@ -130,10 +130,9 @@ def _finite(distance: np.ndarray) -> np.ndarray:
 
 def _wall(
     scene: Scene,
-    camera: CameraPath,
     across: np.ndarray,
     height: np.ndarray,
-    wall_at: float,
+    size: int,
     rng: np.random.Generator,
 ) -> np.ndarray:
     """Colours `(views, pixels, 3)` of the wall at places on it in metres.
@@ -153,25 +152,30 @@ def _wall(
         picture = first * cloud + second * (1 - cloud)
     else:
         picture = scene.backdrop.picture().astype(np.float32) / 255
+        sigma = scene.backdrop_blur * len(picture) + 0.1
+        picture = cv2.GaussianBlur(picture, (0, 0), sigma)
+        mean = picture.mean(axis=(0, 1))
+        picture = mean + np.float32(scene.backdrop_contrast) * (picture - mean)
     side = len(picture) - 1
     x = (across - left) / extent * side
     y = side - (height - bottom) / extent * side
-    wall = cv2.remap(
-        picture,
-        x.astype(np.float32),
-        y.astype(np.float32),
-        cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_REFLECT_101,
+    return np.stack(
+        [
+            cv2.remap(
+                picture,
+                *(axis.reshape(size, size).astype(np.float32) for axis in view),
+                cv2.INTER_LINEAR,
+                borderMode=cv2.BORDER_REFLECT_101,
+            ).reshape(-1, 3)
+            for view in zip(x, y, strict=True)
+        ]
     )
-    return wall.reshape(*across.shape, 3)
 
 
 def _floor(scene: Scene, places: np.ndarray, cloud: np.ndarray) -> np.ndarray:
     """Colours `(points, 3)` of the floor at places `(points, 2)` in metres."""
     x, z = (places / np.float32(scene.floor_scale_metres)).T
-    column, row = (
-        (axis * 40).astype(np.int32) % _TEXTURE_SIDE for axis in (x, z)
-    )
+    column, row = ((axis * 40).astype(np.int32) % _TEXTURE_SIDE for axis in (x, z))
     mix = cloud[column, row]
     if scene.floor_pattern == "tiles":
         tile = (np.floor(x) + np.floor(z)) % 2
@@ -189,6 +193,8 @@ def _cloud(rng: np.random.Generator) -> np.ndarray:
     for octave in range(5):
         cells = 4 * 2**octave
         grid = rng.random((cells, cells), dtype=np.float32)
-        cloud += cv2.resize(grid, cloud.shape, interpolation=cv2.INTER_CUBIC) / 2**octave
+        cloud += (
+            cv2.resize(grid, cloud.shape, interpolation=cv2.INTER_CUBIC) / 2**octave
+        )
     cloud -= cloud.min()
     return cloud / cloud.max()

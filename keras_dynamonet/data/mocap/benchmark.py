@@ -99,7 +99,9 @@ def render_benchmark(
     """
     root = Path(out_dir)
     names = select_classes(track, classes)
-    counts = dict(DEFAULT_CLIPS_PER_CLASS if clips_per_class is None else clips_per_class)
+    counts = dict(
+        DEFAULT_CLIPS_PER_CLASS if clips_per_class is None else clips_per_class
+    )
     parameters = ClipParameters(size, num_frames, float(fps), camera, seed)
     _check_arguments(counts, parameters, processes)
     description = {

@@ -14,6 +14,7 @@ CAMERA_STYLES = ("still", "following", "shaking")
 MIXED = "mixed"  # one of the three, drawn per clip
 
 _BODY_MARGIN_METRES = 0.13
+_LOWEST_EYE_METRES = 0.25
 _SMOOTHING_SECONDS = 0.35
 _SHAKE_SECONDS = 0.25
 
@@ -99,39 +100,46 @@ def place_camera(
     points: np.ndarray,
     fps: float,
     rng: np.random.Generator,
+    *,
+    crossing: bool = False,
 ) -> CameraPath:
-    """Places a camera so that it sees all of a clip.
+    """Places a camera as near as it can be to see the person in a clip.
 
     Args:
         viewpoint: What has been drawn.
         points: `(frames, points, 3)` points of the body in the world.
         fps: Frames a second, for the speed of shake and smoothing.
         rng: Source of the shake.
+        crossing: Whether the person may be entering and leaving the picture in the
+            first and last tenth of the frames, and so be larger in between.
     """
     bearing = np.deg2rad(viewpoint.bearing_degrees)
     elevation = np.deg2rad(viewpoint.elevation_degrees)
     level = np.array([np.cos(bearing), 0, np.sin(bearing)])
     ahead = -np.cos(elevation) * level - np.sin(elevation) * np.array([0, 1.0, 0])
-    axes = _axes(ahead)
+    still_axes = _axes(ahead)
     tan_half_view = float(np.tan(np.deg2rad(viewpoint.view_degrees) / 2))
     frames = len(points)
     followed = np.zeros((frames, 3))
     if viewpoint.style == "following":
         middle = (points.min(axis=1) + points.max(axis=1)) / 2 * (1, 0, 1)
         followed = _smooth(middle, _SMOOTHING_SECONDS * fps)
-    relative = (points - followed[:, None]).reshape(-1, 3) @ axes.T
-    eye = _fitting_eye(relative, tan_half_view)
+    relative = (points - followed[:, None]) @ still_axes.T
+    edge = frames // 10 if crossing else 0
+    eye = _fitting_eye(relative[edge : frames - edge].reshape(-1, 3), tan_half_view)
     # Stepping back by the zoom leaves room, in which the offset places the person.
-    depth = np.median(relative[:, 2]) - eye[2]
+    depth = np.median(relative[..., 2]) - eye[2]
     room = (viewpoint.zoom - 1) * depth * tan_half_view
     eye[2] -= (viewpoint.zoom - 1) * depth
     eye[:2] -= room * np.array(viewpoint.offset) * 0.8
-    axes = np.broadcast_to(axes, (frames, 3, 3))
+    axes = np.broadcast_to(still_axes, (frames, 3, 3))
     if viewpoint.shake:
         turns = _stationary_noise(rng, frames, _SHAKE_SECONDS * fps)
         axes = _shaken(axes, turns * viewpoint.shake * 2 * tan_half_view)
+    eye = eye @ still_axes + followed
+    eye[:, 1] = np.maximum(eye[:, 1], _LOWEST_EYE_METRES)
     return CameraPath(
-        eye=eye @ _axes(ahead) + followed,
+        eye=eye,
         axes=axes,
         tan_half_view=tan_half_view,
         moves=viewpoint.style != "still",

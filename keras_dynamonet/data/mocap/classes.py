@@ -1,4 +1,4 @@
-"""The classes and tracks of the benchmark, and what part of a recording a clip shows."""
+"""The classes, the tracks, and what part of a recording a clip shows."""
 
 import dataclasses
 
@@ -72,7 +72,9 @@ def motion_of(class_name: str) -> tuple[str, bool]:
     return motion, motion != class_name
 
 
-def select_classes(track: str, classes: list[str] | tuple[str, ...] | None) -> list[str]:
+def select_classes(
+    track: str, classes: list[str] | tuple[str, ...] | None
+) -> list[str]:
     """The classes of a track, or those of them that are asked for, in that order.
 
     Raises:

@@ -2,10 +2,12 @@
 
 import dataclasses
 import functools
+from collections.abc import Callable
 
 import numpy as np
 
 from keras_dynamonet.data.mocap.camera import (
+    CameraPath,
     Viewpoint,
     draw_viewpoint,
     person_share,
@@ -18,7 +20,7 @@ from keras_dynamonet.data.mocap.renderer import readability, render_frames
 from keras_dynamonet.data.mocap.scene import SPLITS, Scene, draw_scene
 
 MIN_PERSON_SHARE = 0.5
-MIN_READABILITY = 0.7
+MIN_READABILITY = 0.8
 _MAX_DRAWS = 16
 
 # Numbers that separate the independent random streams of one clip.
@@ -80,16 +82,17 @@ def render_clip(
     def stream(*purpose: int) -> np.random.Generator:
         return np.random.default_rng([*key, *purpose])
 
-    recording = _motion(motion)
-    times = draw_times(stream(_TIMES), recording, ACTIONS[motion], parameters)
+    recording, action = _motion(motion), ACTIONS[motion]
+    times = draw_times(stream(_TIMES), recording, action, parameters)
     poses = recording.poses_at(times)
     best = (-1.0, None, None)
     for draw in range(_MAX_DRAWS):
         scene = draw_scene(stream(_SCENE, draw), SPLITS[split])
         if draw == 0:
             points = np.concatenate(body_cones(poses, scene.body)[:2], axis=1)
-            viewpoint = _draw_large(stream, parameters, split, points)
-            camera = place_camera(viewpoint, points, parameters.fps, stream(_SHAKE))
+            viewpoint, camera = _draw_camera(
+                stream, parameters, split, points, crossing=not action.span_seconds
+            )
         score = readability(poses, scene, camera, stream(_PIXELS))
         if score > best[0]:
             best = (score, scene, draw)
@@ -123,24 +126,33 @@ def draw_times(
     return rng.uniform(*bounds) + steps
 
 
-def _draw_large(stream, parameters, split, points) -> Viewpoint:
-    """The first viewpoint that shows the person large, or else the one that does best.
+def _draw_camera(
+    stream: Callable[..., np.random.Generator],
+    parameters: ClipParameters,
+    split: str,
+    points: np.ndarray,
+    *,
+    crossing: bool,
+) -> tuple[Viewpoint, CameraPath]:
+    """The first camera that shows the person large, or else the one that does best.
 
-    A still camera must see the whole path, so that for a runner this prefers views
+    A still camera must see most of the path, so that for a runner this prefers views
     from ahead and from behind.
     """
-    best = (-1.0, None)
+    best = (-1.0, None, None)
     for draw in range(_MAX_DRAWS):
         viewpoint = draw_viewpoint(
             stream(_VIEWPOINT, draw), parameters.camera, SPLITS[split].bearings_degrees
         )
-        camera = place_camera(viewpoint, points, parameters.fps, stream(_SHAKE))
+        camera = place_camera(
+            viewpoint, points, parameters.fps, stream(_SHAKE), crossing=crossing
+        )
         share = person_share(camera, points)
         if share > best[0]:
-            best = (share, viewpoint)
+            best = (share, viewpoint, camera)
         if share >= MIN_PERSON_SHARE:
             break
-    return best[1]
+    return best[1:]
 
 
 @functools.cache

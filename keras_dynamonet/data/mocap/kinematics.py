@@ -126,12 +126,13 @@ def _joint_frames(
 
 
 def _rotation(values: np.ndarray) -> np.ndarray:
-    """Rotation matrices `(frames, 3, 3)` of quaternions or of hinge angles (about z)."""
+    """Matrices `(frames, 3, 3)` of quaternions or of hinge angles (about z)."""
     if values.shape[1] == 0:
         return np.broadcast_to(np.eye(3), (len(values), 3, 3))
     if values.shape[1] == 1:
         half = values[:, 0] / 2
-        w, x, y, z = np.cos(half), np.zeros_like(half), np.zeros_like(half), np.sin(half)
+        w, z = np.cos(half), np.sin(half)
+        x = y = np.zeros_like(half)
     else:
         w, x, y, z = values.T
     matrix = np.array(

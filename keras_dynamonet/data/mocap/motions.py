@@ -18,7 +18,7 @@ from keras_dynamonet.errors import UserError
 
 POSE_SIZE = 43
 
-# Where the quaternions (w, x, y, z) start in a pose: root, chest, neck, right hip, right
+# Where the quaternions (w, x, y, z) start: root, chest, neck, right hip, right
 # ankle, right shoulder, left hip, left ankle, left shoulder.
 QUATERNION_STARTS = (3, 7, 11, 15, 20, 24, 29, 34, 38)
 
@@ -64,9 +64,7 @@ MOTION_FILES = WheelFiles(
             "roll": (
                 "50d75c2243b2859f8dcae4ad8fa14b59054dd9ee529b4fb52ec14470cd982c55"
             ),
-            "run": (
-                "2cbe488023b243e5769299158ce7c78875ec4b701a2ffe6c0beeaf83d16ca87b"
-            ),
+            "run": ("2cbe488023b243e5769299158ce7c78875ec4b701a2ffe6c0beeaf83d16ca87b"),
             "spin": (
                 "9614f10b92e7a8b123990ad5bcfafc65aa4d8fa8ac7f10ade3c3591122d34425"
             ),

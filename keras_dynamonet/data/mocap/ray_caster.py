@@ -73,9 +73,7 @@ def cast_cones(
         start, end = starts[:, index], ends[:, index]
         boxes = _bounding_boxes(start, end, radii[index].max(), size, tan_half_view)
         frame, pixel = _pixels_in_boxes(boxes, size)
-        _cast_part(
-            index, start, end, radii[index], frame, pixel, rays, nearest, hits
-        )
+        _cast_part(index, start, end, radii[index], frame, pixel, rays, nearest, hits)
     return hits
 
 
@@ -128,7 +126,7 @@ def _cast_part(
     nearest: np.ndarray,
     hits: Hits,
 ) -> None:
-    """Writes the rays that meet this part before any other into `nearest` and `hits`."""
+    """Writes the rays that meet this part first into `nearest` and `hits`."""
     ray = rays[pixel]
     met, distance, fraction = _intersect(start, end, radii, frame, ray)
     target = frame[met] * len(rays) + pixel[met]
@@ -170,9 +168,7 @@ def _intersect(
     squared = np.einsum("ij,ij->i", axis, axis)
     reach = squared - slope**2
     foot = -np.einsum("ij,ij->i", axis, start) - first * slope
-    c = (
-        reach * (np.einsum("ij,ij->i", start, start) - first**2) - foot**2
-    )
+    c = reach * (np.einsum("ij,ij->i", start, start) - first**2) - foot**2
     # Differences of large numbers are taken per frame in double precision; per ray,
     # single precision is enough.
     columns = [axis, start, reach[:, None], foot[:, None], c[:, None]]

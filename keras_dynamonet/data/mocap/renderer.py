@@ -14,7 +14,7 @@ _AMBIENT = 0.45
 _STRIPES = 5
 _PREVIEW_SIZE = 48
 _PREVIEW_FRAMES = 3
-_VISIBLE_DIFFERENCE = 0.11  # mean over the channels, of 1
+_VISIBLE_DIFFERENCE = 0.13  # mean over the channels, of 1
 
 
 def render_frames(
@@ -65,9 +65,9 @@ def readability(
         camera: Camera over the same frames.
         rng: Source of the textures, in the state that rendering will start from.
     """
-    chosen = np.linspace(0, len(poses) - 1, _PREVIEW_FRAMES).round().astype(int).tolist()
+    chosen = np.linspace(0, len(poses) - 1, _PREVIEW_FRAMES + 2)[1:-1].astype(int)
     painted, behind, hits = _paint(
-        poses[chosen], scene, camera.frames(chosen), _PREVIEW_SIZE, rng
+        poses[chosen], scene, camera.frames(chosen.tolist()), _PREVIEW_SIZE, rng
     )
     difference = np.abs(painted - behind).mean(axis=3).reshape(-1)
     visible = difference > _VISIBLE_DIFFERENCE

@@ -34,19 +34,19 @@ class Split:
 
 SPLITS = {
     "train": Split(
-        bearings_degrees=((0, 30), (60, 135), (150, 180)),
+        bearings_degrees=((0, 25), (60, 135), (155, 180)),
         hues_degrees=((0, 70), (150, 255)),
         girths=((0.85, 1.0), (1.1, 1.2)),
-        shots=("bus", "taxi", "cyclist", "meadow"),
+        shots=("bus", "taxi", "meadow", "car_inside"),
     ),
     "validation": Split(
-        bearings_degrees=((135, 150),),
+        bearings_degrees=((135, 155),),
         hues_degrees=((255, 285),),
         girths=((1.0, 1.04),),
-        shots=("car_inside",),
+        shots=("cyclist",),
     ),
     "test": Split(
-        bearings_degrees=((30, 60),),
+        bearings_degrees=((25, 60),),
         hues_degrees=((70, 150), (285, 360)),
         girths=((1.04, 1.1), (1.2, 1.35)),
         shots=("crossing", "parked_bicycle"),
@@ -63,6 +63,9 @@ class Scene:
         colours: Garment to colour.
         striped: Whether the shirt has stripes.
         backdrop: Picture on the wall; `None` paints it in two colours.
+        backdrop_blur: Standard deviation, as a share of the picture's side, of the
+            blur of a wall out of focus.
+        backdrop_contrast: Factor on the picture's differences from its mean.
         wall_colours: The two colours of a painted wall.
         wall_gap_metres: From the farthest point of the person to the wall.
         has_floor: False lets the wall fill the whole picture, as if the person stood
@@ -81,6 +84,8 @@ class Scene:
     colours: dict[str, Colour]
     striped: bool
     backdrop: BackdropCrop | None
+    backdrop_blur: float
+    backdrop_contrast: float
     wall_colours: tuple[Colour, Colour]
     wall_gap_metres: float
     has_floor: bool
@@ -101,14 +106,14 @@ def draw_scene(rng: np.random.Generator, split: Split) -> Scene:
         rng: Source of randomness; the scene is a pure function of its state.
         split: A value of `SPLITS`.
     """
-    hue = _draw_from(rng, split.hues_degrees)
-    shirt = _draw_colour(rng, hue)
+    shirt = _draw_colour(rng, _draw_from(rng, split.hues_degrees))
     trousers = _draw_colour(rng, _draw_from(rng, split.hues_degrees))
     skin = np.array([0.95, 0.76, 0.62]) * rng.uniform(0.35, 1.0)
     hair = np.array([0.55, 0.4, 0.25]) * rng.uniform(0.1, 1.3)
     shoe = np.full(3, rng.uniform(0.05, 0.9))
     sleeves, legs = rng.random() < 0.5, rng.random() < 0.7
     light = np.array([rng.uniform(-1, 1), rng.uniform(0.8, 1.6), rng.uniform(-1, 1)])
+    backdrop = draw_backdrop(rng, split.shots) if rng.random() < 0.85 else None
     return Scene(
         body=Body(
             width=float(rng.uniform(0.92, 1.12)),
@@ -124,10 +129,12 @@ def draw_scene(rng: np.random.Generator, split: Split) -> Scene:
             "shin": trousers if legs else _rounded(skin),
         },
         striped=bool(rng.random() < 0.3),
-        backdrop=draw_backdrop(rng, split.shots) if rng.random() < 0.75 else None,
+        backdrop=backdrop,
+        backdrop_blur=float(rng.uniform(0.0, 0.015)),
+        backdrop_contrast=float(rng.uniform(0.5, 0.9)),
         wall_colours=(_draw_tint(rng), _draw_tint(rng)),
         wall_gap_metres=float(rng.uniform(0.8, 4.0)),
-        has_floor=bool(rng.random() < 0.7),
+        has_floor=bool(rng.random() < 0.65) or backdrop is None,
         floor_pattern=str(rng.choice(FLOOR_PATTERNS)),
         floor_colours=(_draw_tint(rng), _draw_tint(rng)),
         floor_scale_metres=float(rng.uniform(0.3, 0.9)),
@@ -156,7 +163,7 @@ def _draw_colour(rng: np.random.Generator, hue_degrees: float) -> Colour:
 
 def _draw_tint(rng: np.random.Generator) -> Colour:
     """A muted colour, as of walls and floors."""
-    saturation, value = rng.uniform(0.0, 0.4), rng.uniform(0.3, 0.95)
+    saturation, value = rng.uniform(0.0, 0.3), rng.uniform(0.3, 0.95)
     return _rounded(colorsys.hsv_to_rgb(rng.random(), saturation, value))
 
 

