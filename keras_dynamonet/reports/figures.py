@@ -12,8 +12,8 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from keras_dynamonet.reports.contents import Classification
 from keras_dynamonet.reports.intervals import wilson_interval
+from keras_dynamonet.reports.results import Classification
 from keras_dynamonet.reports.theme import (
     CARD,
     FLOOR,

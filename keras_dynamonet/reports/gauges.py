@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from keras_dynamonet.reports.contents import Bounds, Classification
 from keras_dynamonet.reports.intervals import wilson_interval
+from keras_dynamonet.reports.results import Bounds, Classification
 from keras_dynamonet.reports.wording import decibels, percent
 
 

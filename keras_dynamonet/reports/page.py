@@ -8,7 +8,7 @@ import jinja2
 from markupsafe import Markup, escape
 
 from keras_dynamonet.files import atomic_path
-from keras_dynamonet.reports import page_parts
+from keras_dynamonet.reports import number_parts, picture_parts
 from keras_dynamonet.reports.contents import Report
 from keras_dynamonet.reports.images import ERROR_GAIN, colour_stops
 from keras_dynamonet.reports.svg import figure_style
@@ -78,17 +78,17 @@ def _breakable(text: str) -> Markup:
 
 def _context(report: Report) -> dict:
     parts = {
-        "recognition": page_parts.recognition(report.classification),
-        "curves": page_parts.curves(report.history, report.classification),
-        "frame_table": page_parts.frame_table(report.frame_prediction),
-        "strips_observed": page_parts.strips(report.strips, unseen=False),
-        "strips_unseen": page_parts.strips(report.strips, unseen=True),
-        "filters": page_parts.filters(report.filters),
-        "example_groups": page_parts.example_groups(report.examples),
-        "command": page_parts.command(report.command_shown),
-        "made": page_parts.provenance(report.provenance),
+        "recognition": number_parts.recognition(report.classification),
+        "curves": number_parts.curves(report.history, report.classification),
+        "frame_table": number_parts.frame_table(report.frame_prediction),
+        "strips_observed": picture_parts.strips(report.strips, unseen=False),
+        "strips_unseen": picture_parts.strips(report.strips, unseen=True),
+        "filters": picture_parts.filters(report.filters),
+        "example_groups": picture_parts.example_groups(report.examples),
+        "command": picture_parts.command(report.command_shown),
+        "made": number_parts.provenance(report.provenance),
         "limits": list(report.limits),
-        **page_parts.task(report),
+        **picture_parts.task(report),
     }
     present = {
         "task": report.task_intro or report.task,
@@ -107,8 +107,8 @@ def _context(report: Report) -> dict:
         "title": report.title,
         "subtitle": report.subtitle,
         "notice": report.notice,
-        "headline": page_parts.headline(report),
-        "tiles": page_parts.tiles(report),
+        "headline": number_parts.headline(report),
+        "tiles": number_parts.tiles(report),
         "sections": titles,
         "css_variables": css_variables,
         "error_gain": ERROR_GAIN,

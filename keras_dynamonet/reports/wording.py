@@ -1,11 +1,11 @@
 """Sentences and numbers in plain words. What they claim follows from the numbers."""
 
-from keras_dynamonet.reports.contents import (
+from keras_dynamonet.reports.intervals import wilson_interval
+from keras_dynamonet.reports.results import (
     Bounds,
     Classification,
     FramePrediction,
 )
-from keras_dynamonet.reports.intervals import wilson_interval
 
 NO_BREAK = "\N{NO-BREAK SPACE}"
 
