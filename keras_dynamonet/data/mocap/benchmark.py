@@ -7,11 +7,6 @@ import json
 import logging
 import os
 import platform
-import queue
-import subprocess
-import sys
-import tempfile
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -23,10 +18,11 @@ from keras_dynamonet.data.mocap.backdrops import BACKDROP_FILES
 from keras_dynamonet.data.mocap.camera import CAMERA_STYLES, MIXED
 from keras_dynamonet.data.mocap.classes import motion_of, select_classes
 from keras_dynamonet.data.mocap.clips import ClipParameters
+from keras_dynamonet.data.mocap.jobs import Job, clip_path
 from keras_dynamonet.data.mocap.motions import MOTION_FILES
+from keras_dynamonet.data.mocap.processes import run_jobs
 from keras_dynamonet.data.mocap.scene import SPLITS
 from keras_dynamonet.data.mocap.wheel_files import fetch_wheel_files
-from keras_dynamonet.data.mocap.worker import Job, clip_path, run_job
 from keras_dynamonet.errors import UserError
 from keras_dynamonet.files import atomic_path
 from keras_dynamonet.version import __version__
@@ -125,7 +121,7 @@ def render_benchmark(
     if progress:
         progress(len(records), total)
     with open(root / _RECORDS_FILE, "a", encoding="utf-8") as log:
-        for record in _render(jobs, parameters, root, processes):
+        for record in run_jobs(jobs, parameters, root, processes):
             log.write(json.dumps(record) + "\n")
             log.flush()
             records[record["path"]] = record
@@ -194,6 +190,8 @@ def _records_to_keep(root: Path, description: dict) -> dict[str, dict]:
             f"{root}: holds a benchmark with other arguments "
             f"({', '.join(differing)}). Choose another folder."
         )
+    for leftover in root.rglob(".*.partial.mp4"):  # of a process that was killed
+        leftover.unlink()
     records = list(earlier.get("clips", []))
     with contextlib.suppress(FileNotFoundError):
         records += _read_records((root / _RECORDS_FILE).read_text(encoding="utf-8"))
@@ -219,8 +217,8 @@ def _missing_jobs(
         by_motion.setdefault(motion_of(name)[0], []).append(name)
     jobs = []
     for split, count in counts.items():
-        for index in range(count):
-            for members in by_motion.values():
+        for members in by_motion.values():
+            for index in range(count):
                 missing = tuple(
                     name
                     for name in members
@@ -229,83 +227,6 @@ def _missing_jobs(
                 if missing:
                     jobs.append(Job(split, index, missing))
     return jobs
-
-
-def _render(
-    jobs: list[Job], parameters: ClipParameters, root: Path, processes: int | None
-) -> Iterator[dict]:
-    processes = min(processes or os.cpu_count() or 1, len(jobs))
-    if processes <= 1:
-        for job in jobs:
-            yield from run_job(job, parameters, root)
-        return
-    yield from _render_in_processes(jobs, parameters, root, processes)
-
-
-def _render_in_processes(
-    jobs: list[Job], parameters: ClipParameters, root: Path, processes: int
-) -> Iterator[dict]:
-    """Deals the jobs out to worker processes and yields records as they come."""
-    finished: queue.Queue = queue.Queue()
-    command = [sys.executable, "-m", "keras_dynamonet.data.mocap.worker"]
-    package_root = Path(__file__).resolve().parents[3]
-    search_path = [str(package_root), os.environ.get("PYTHONPATH", "")]
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(filter(None, search_path)),
-        # One process per processor: threads within a process would only compete.
-        "OMP_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-    }
-    with contextlib.ExitStack() as stack:
-        for number in range(processes):
-            errors = stack.enter_context(tempfile.TemporaryFile("w+"))
-            worker = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-                env=environment,
-            )
-            stack.enter_context(worker)
-            stack.callback(worker.kill)
-            order = {
-                "parameters": dataclasses.asdict(parameters),
-                "root": str(root),
-                "jobs": [dataclasses.asdict(job) for job in jobs[number::processes]],
-            }
-            threading.Thread(
-                target=_converse, args=(worker, order, errors, finished), daemon=True
-            ).start()
-        running = processes
-        while running:
-            message = finished.get()
-            if message is None:
-                running -= 1
-            elif isinstance(message, Exception):
-                raise message
-            else:
-                yield message
-
-
-def _converse(
-    worker: subprocess.Popen, order: dict, errors, finished: queue.Queue
-) -> None:
-    """Hands a worker its jobs and queues its records, then `None` or an error."""
-    with contextlib.suppress(BrokenPipeError):
-        json.dump(order, worker.stdin)
-        worker.stdin.close()
-    for line in worker.stdout:
-        finished.put(json.loads(line))
-    if worker.wait() == 0:
-        finished.put(None)
-        return
-    errors.seek(0)
-    lines = errors.read().strip().splitlines() or ["no reason given"]
-    finished.put(
-        RuntimeError(f"A rendering process ended with {worker.returncode}: {lines[-1]}")
-    )
 
 
 def _write_description(
