@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-METHODS = ("cholesky", "conjugate_gradient")
+METHODS = ("cholesky", "elimination", "conjugate_gradient")
 
 
 @keras.saving.register_keras_serializable(package="keras_dynamonet")
@@ -25,8 +25,10 @@ class FilterSolver(keras.layers.Layer):
         ridge: Pull towards the identity, relative to the mean power of the pixels.
         sample_stride: Distance of the pixels that enter the sums; 2 costs a quarter.
         per_channel: One kernel for each colour instead of a shared one.
-        method: `"cholesky"`, or `"conjugate_gradient"` with `k * k` steps, made of
-            sums and products only (for exporters, which have no linear solve).
+        method: `"cholesky"`; or, made of sums and products only for exporters, which
+            have no linear solve, `"elimination"` (`k * k` steps, as exact) or
+            `"conjugate_gradient"` (`k * k` steps, to a few thousandths where the
+            picture is smooth).
 
     Input shape:
         `(batch, frames, height, width, channels)`, pixels in [0, 1].
@@ -106,6 +108,8 @@ class FilterSolver(keras.layers.Layer):
         matrix = matrix + damping * ops.eye(taps, dtype=matrix.dtype)
         if self.method == "cholesky":
             motion = _cholesky_solve(matrix, target)
+        elif self.method == "elimination":
+            motion = gauss_jordan(matrix, target)
         else:
             motion = conjugate_gradient(matrix, target, steps=taps)
         motion = ops.transpose(motion[..., 0], (0, 2, 1))  # (images, taps, groups)
@@ -150,6 +154,29 @@ class FilterSolver(keras.layers.Layer):
         samples = shifted[0].shape[2] * shifted[0].shape[3]
         stack = ops.stack(shifted, axis=1)
         return ops.reshape(stack, (-1, len(offsets), channels, samples))
+
+
+def gauss_jordan(matrix, target):
+    """Solves `matrix @ x = target` by elimination, unrolled into sums and products.
+
+    A positive definite matrix needs no pivoting, so that every step is static.
+
+    Args:
+        matrix: `(..., n, n)`, symmetric, positive definite.
+        target: `(..., n, 1)`.
+
+    Returns:
+        `x` of shape `(..., n, 1)`.
+    """
+    size = matrix.shape[-1]
+    identity = ops.eye(size, dtype=matrix.dtype)
+    rows = ops.concatenate([matrix, target], axis=-1)
+    for step in range(size):
+        # The columns before `step` are unit vectors already: the first one left is 0.
+        pivot = rows[..., step : step + 1, 1:] / rows[..., step : step + 1, :1]
+        factors = rows[..., :1] - identity[:, step : step + 1]
+        rows = rows[..., 1:] - factors * pivot
+    return rows
 
 
 def conjugate_gradient(matrix, target, steps):

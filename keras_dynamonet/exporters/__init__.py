@@ -1,0 +1,1 @@
+"""Exports that prove themselves: SavedModel, ONNX, TFLite, TensorRT."""
