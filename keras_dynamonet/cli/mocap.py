@@ -2,10 +2,8 @@
 
 import argparse
 import json
-import sys
 import time
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -14,6 +12,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from keras_dynamonet.cli.output import error_console, print_json, say
 from keras_dynamonet.data.mocap.benchmark import (
     DEFAULT_CLIPS_PER_CLASS,
     DESCRIPTION_FILE,
@@ -41,7 +40,6 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="render the motion-capture benchmark to mp4 files",
         description=DESCRIPTION,
         epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("out", metavar="OUT", help="a new folder, or one to complete")
     parser.add_argument(
@@ -98,8 +96,8 @@ def run(args: argparse.Namespace) -> int:
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("clips", total=None)
+    with Progress(*columns, console=error_console()) as bar:
+        task = bar.add_task("clips", total=None, visible=False)
         folder = render_benchmark(
             args.out,
             track=args.track,
@@ -113,7 +111,9 @@ def run(args: argparse.Namespace) -> int:
             camera=args.camera,
             seed=args.seed,
             processes=args.processes,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
+            progress=lambda done, total: bar.update(
+                task, completed=done, total=total, visible=True
+            ),
         )
     document = json.loads((folder / DESCRIPTION_FILE).read_text(encoding="utf-8"))
     summary = {
@@ -124,12 +124,11 @@ def run(args: argparse.Namespace) -> int:
         "seconds": round(time.monotonic() - started, 1),
     }
     if args.json:
-        print(json.dumps(summary, indent=2))
+        print_json(summary)
     else:
-        print(
+        say(
             f"{summary['clips']} clips of {len(summary['classes'])} classes in "
             f"{folder} ({summary['seconds']} s, "
-            f"fingerprint {summary['fingerprint'][:12]})",
-            file=sys.stderr,
+            f"fingerprint {summary['fingerprint'][:12]})"
         )
     return 0
