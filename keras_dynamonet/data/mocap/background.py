@@ -58,10 +58,11 @@ def render_background(
     level = camera.axes[middle, 2] * (1, 0, 1)
     level = (level / np.linalg.norm(level)).astype(np.float32)
     sideways = camera.axes[middle, 0].astype(np.float32)
-    wall_at = (points @ level).max() + scene.wall_gap_metres
+    wall_at = np.float32((points @ level).max() + scene.wall_gap_metres)
     wall_distance = (wall_at - eye @ level) / np.maximum(rays @ level, 0.05)
     on_floor = floor_distance < wall_distance
-    floor = eye[..., ::2] + _finite(floor_distance)[..., None] * rays[..., ::2]
+    floor_distance = np.minimum(floor_distance, _FARTHEST_METRES)
+    floor = eye[..., ::2] + floor_distance[..., None] * rays[..., ::2]
 
     across = eye @ sideways + wall_distance * (rays @ sideways)
     height = eye[..., 1] + wall_distance * rays[..., 1]
@@ -122,10 +123,6 @@ def cast_shadows(
         shade = 1 - np.float32(scene.shadow) * there
         np.multiply(background.colours[view], shade[..., None], out=shaded[frame])
     return shaded
-
-
-def _finite(distance: np.ndarray) -> np.ndarray:
-    return np.minimum(distance, _FARTHEST_METRES)
 
 
 def _wall(

@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import hashlib
 import json
-import logging
 import os
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,8 +25,6 @@ from keras_dynamonet.data.mocap.wheel_files import fetch_wheel_files
 from keras_dynamonet.errors import UserError
 from keras_dynamonet.files import atomic_path
 from keras_dynamonet.version import __version__
-
-logger = logging.getLogger(__name__)
 
 DESCRIPTION_FILE = "benchmark.json"
 DEFAULT_CLIPS_PER_CLASS = {"train": 100, "validation": 20, "test": 50}

@@ -14,7 +14,7 @@ from keras_dynamonet.data.mocap.camera import (
     place_camera,
 )
 from keras_dynamonet.data.mocap.classes import ACTIONS, Action
-from keras_dynamonet.data.mocap.kinematics import body_cones
+from keras_dynamonet.data.mocap.kinematics import Body, body_cones
 from keras_dynamonet.data.mocap.motions import Motion, load_motions
 from keras_dynamonet.data.mocap.renderer import readability, render_frames
 from keras_dynamonet.data.mocap.scene import SPLITS, Scene, draw_scene
@@ -85,20 +85,12 @@ def render_clip(
     recording, action = _motion(motion), ACTIONS[motion]
     times = draw_times(stream(_TIMES), recording, action, parameters)
     poses = recording.poses_at(times)
-    best = (-1.0, None, None)
-    for draw in range(_MAX_DRAWS):
-        scene = draw_scene(stream(_SCENE, draw), SPLITS[split])
-        if draw == 0:
-            points = np.concatenate(body_cones(poses, scene.body)[:2], axis=1)
-            viewpoint, camera = _draw_camera(
-                stream, parameters, split, points, crossing=not action.span_seconds
-            )
-        score = readability(poses, scene, camera, stream(_PIXELS))
-        if score > best[0]:
-            best = (score, scene, draw)
-        if score >= MIN_READABILITY:
-            break
-    score, scene, _ = best
+    # One camera for all draws of the scene: builds differ by less than its margin.
+    points = np.concatenate(body_cones(poses, Body(1.0, 1.0))[:2], axis=1)
+    viewpoint, camera = _draw_camera(
+        stream, parameters, split, points, crossing=not action.span_seconds
+    )
+    scene, score = _draw_readable_scene(stream, split, poses, camera)
     frames = render_frames(poses, scene, camera, parameters.size, stream(_PIXELS))
     return frames, _summary(
         scene, viewpoint, times, score, person_share(camera, points)
@@ -153,6 +145,24 @@ def _draw_camera(
         if share >= MIN_PERSON_SHARE:
             break
     return best[1:]
+
+
+def _draw_readable_scene(
+    stream: Callable[..., np.random.Generator],
+    split: str,
+    poses: np.ndarray,
+    camera: CameraPath,
+) -> tuple[Scene, float]:
+    """The first scene that can be read well, or else the best, and how well."""
+    best = (None, -1.0)
+    for draw in range(_MAX_DRAWS):
+        scene = draw_scene(stream(_SCENE, draw), SPLITS[split])
+        score = readability(poses, scene, camera, stream(_PIXELS))
+        if score > best[1]:
+            best = (scene, score)
+        if score >= MIN_READABILITY:
+            break
+    return best
 
 
 @functools.cache
