@@ -130,21 +130,19 @@ def _grouped(images, kernels):
 
 
 def _patches(images, kernels):
-    size, channels = kernels.shape[1], images.shape[-1]
-    patches = neighbourhoods(images, size)  # (images, H, W, k * k, channels)
-    weights = ops.reshape(kernels, (-1, size * size, kernels.shape[-1]))
-    if kernels.shape[-1] == 1:
-        _, height, width, taps, _ = patches.shape
-        rows = ops.reshape(
-            ops.transpose(patches, (0, 1, 2, 4, 3)),
-            (-1, height * width * channels, taps),
-        )
-        outputs = ops.matmul(rows, weights)
-        return ops.reshape(outputs, (-1, height, width, channels))
-    return ops.sum(patches * weights[:, None, None], axis=3)
+    _, height, width, channels = images.shape
+    size, groups = kernels.shape[1], kernels.shape[-1]
+    patches = neighbourhoods(images, size)  # (images * channels, H, W, k * k)
+    _, height, width, taps = patches.shape
+    # One kernel a colour meets one plane, a shared kernel the planes of all colours.
+    rows = ops.reshape(patches, (-1, height * width * channels // groups, taps))
+    kernels = ops.transpose(ops.reshape(kernels, (-1, taps, groups)), (0, 2, 1))
+    outputs = ops.matmul(rows, ops.reshape(kernels, (-1, taps, 1)))
+    outputs = ops.reshape(outputs, (-1, channels, height, width))
+    return ops.transpose(outputs, (0, 2, 3, 1))
 
 
-def neighbourhoods(images, size):
+def neighbourhoods(images, size, stride=1):
     """The `size x size` neighbours of every pixel, without padding.
 
     A convolution with a constant one-hot kernel: unlike the extract-patches operations
@@ -153,22 +151,25 @@ def neighbourhoods(images, size):
     Args:
         images: `(images, height, width, channels)`.
         size: Odd side of the neighbourhood.
+        stride: Distance of the pixels whose neighbours are taken.
 
     Returns:
-        `(images, height - size + 1, width - size + 1, size * size, channels)`, the
-        neighbours in row-major order.
+        `(images * channels, (height - size) // stride + 1, (width - size) // stride +
+        1, size * size)`: a plane for every colour, the neighbours in row-major order.
+
+    Example:
+
+    >>> neighbourhoods(ops.ones((2, 8, 8, 3)), 5).shape
+    TensorShape([6, 4, 4, 25])
     """
     _, height, width, channels = images.shape
     taps = size * size
-    # Colours become images, so that the constant kernel has one input channel.
-    planes = ops.reshape(
-        ops.transpose(images, (0, 3, 1, 2)), (-1, height, width, 1)
-    )
+    planes = images
+    if channels != 1:
+        planes = ops.transpose(images, (0, 3, 1, 2))
+        planes = ops.reshape(planes, (-1, height, width, 1))
     kernel = ops.reshape(ops.eye(taps, dtype=images.dtype), (size, size, 1, taps))
-    patches = ops.conv(planes, kernel, padding="valid")
-    _, height, width, _ = patches.shape
-    patches = ops.reshape(patches, (-1, channels, height, width, taps))
-    return ops.transpose(patches, (0, 2, 3, 4, 1))
+    return ops.conv(planes, kernel, strides=stride, padding="valid")
 
 
 _COMPUTE = {

@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from keras_dynamonet.layers.dynamic_motion_filter import neighbourhoods
+
 METHODS = ("cholesky", "elimination", "conjugate_gradient")
 
 
@@ -24,6 +26,8 @@ class FilterSolver(keras.layers.Layer):
         kernel_size: Odd side k of the filters.
         ridge: Pull towards the identity, relative to the mean power of the pixels.
         sample_stride: Distance of the pixels that enter the sums; 2 costs a quarter.
+        luminance: Solve a shared kernel on the mean of the colours, a third of the
+            cost: the colours of a thing move together.
         per_channel: One kernel for each colour instead of a shared one.
         method: `"cholesky"`; or, made of sums and products only for exporters, which
             have no linear solve, `"elimination"` (`k * k` steps, as exact) or
@@ -55,6 +59,7 @@ class FilterSolver(keras.layers.Layer):
         *,
         ridge=1e-3,
         sample_stride=2,
+        luminance=True,
         per_channel=False,
         method="cholesky",
         **kwargs,
@@ -75,6 +80,7 @@ class FilterSolver(keras.layers.Layer):
         self.kernel_size = kernel_size
         self.ridge = ridge
         self.sample_stride = sample_stride
+        self.luminance = luminance and not per_channel
         self.per_channel = per_channel
         self.method = method
 
@@ -87,34 +93,43 @@ class FilterSolver(keras.layers.Layer):
             )
 
     def call(self, inputs):
+        _, count, height, width, channels = inputs.shape
+        if self.luminance:
+            inputs = ops.mean(inputs, axis=-1, keepdims=True)
         frames, change = inputs[:, :-1], inputs[:, 1:] - inputs[:, :-1]
-        _, count, _, _, channels = frames.shape
-        size, taps = self.kernel_size, self.kernel_size**2
-        neighbours = self._samples(frames)  # (images, taps, channels, samples)
-        change = self._samples(change, centre_only=True)
-        if not self.per_channel:
-            # All colours are samples of the one shared kernel.
-            neighbours = ops.reshape(neighbours, (-1, taps, 1, _size(neighbours, 2)))
-            change = ops.reshape(change, (-1, 1, 1, _size(change, 2)))
-        neighbours = ops.transpose(neighbours, (0, 2, 1, 3))
-        change = ops.transpose(change, (0, 2, 3, 1))  # (images, groups, samples, 1)
-        samples = change.shape[2]
-        matrix = ops.matmul(neighbours, ops.transpose(neighbours, (0, 1, 3, 2)))
-        target = ops.matmul(neighbours, change)
-        matrix, target = matrix / samples, target / samples
-        power = ops.mean(ops.square(neighbours), axis=(2, 3), keepdims=True)
+        size, step = self.kernel_size, self.sample_stride
+        rim = size // 2
+        # Pixels within the rim are left out: the border is no motion.
+        images = ops.reshape(frames, (-1, height, width, inputs.shape[-1]))
+        neighbours = neighbourhoods(images, size, stride=step)
+        change = change[:, :, rim : height - rim : step, rim : width - rim : step]
+        change = ops.transpose(change, (0, 1, 4, 2, 3))
+        # All colours are samples of a shared kernel; (systems, samples, taps).
+        planes = 1 if self.per_channel else inputs.shape[-1]
+        samples = planes * neighbours.shape[1] * neighbours.shape[2]
+        neighbours = ops.reshape(neighbours, (-1, samples, size * size))
+        change = ops.reshape(change, (-1, samples, 1))
+        motion = self._solve(neighbours, change)
+        groups = channels if self.per_channel else 1
+        motion = ops.reshape(motion, (-1, count - 1, groups, size, size))
+        return ops.transpose(motion, (0, 1, 3, 4, 2))
+
+    def _solve(self, neighbours, change):
+        """Ridge least squares of `(systems, samples, taps)`: `(systems, taps, 1)`."""
+        _, samples, taps = neighbours.shape
+        transposed = ops.transpose(neighbours, (0, 2, 1))
+        matrix = ops.matmul(transposed, neighbours) / samples
+        target = ops.matmul(transposed, change) / samples
+        identity = ops.eye(taps, dtype=matrix.dtype)
+        power = ops.sum(matrix * identity, axis=(1, 2), keepdims=True) / taps
         # 1e-4 of full-scale power keeps a black picture solvable, too.
         damping = self.ridge * (power + 1e-4)
-        matrix = matrix + damping * ops.eye(taps, dtype=matrix.dtype)
+        matrix = matrix + damping * identity
         if self.method == "cholesky":
-            motion = _cholesky_solve(matrix, target)
-        elif self.method == "elimination":
-            motion = gauss_jordan(matrix, target)
-        else:
-            motion = conjugate_gradient(matrix, target, steps=taps)
-        motion = ops.transpose(motion[..., 0], (0, 2, 1))  # (images, taps, groups)
-        groups = channels if self.per_channel else 1
-        return ops.reshape(motion, (-1, count, size, size, groups))
+            return _cholesky_solve(matrix, target)
+        if self.method == "elimination":
+            return gauss_jordan(matrix, target)
+        return conjugate_gradient(matrix, target, steps=taps)
 
     def compute_output_shape(self, input_shape):
         batch, frames, _, _, channels = input_shape
@@ -129,31 +144,10 @@ class FilterSolver(keras.layers.Layer):
             "kernel_size": self.kernel_size,
             "ridge": self.ridge,
             "sample_stride": self.sample_stride,
+            "luminance": self.luminance,
             "per_channel": self.per_channel,
             "method": self.method,
         }
-
-    def _samples(self, frames, centre_only=False):
-        """Pixels around each sampled position: `(images, taps, channels, samples)`.
-
-        Positions within `k // 2` of the edge are left out: the border is no motion.
-        """
-        _, _, height, width, channels = frames.shape
-        size, step = self.kernel_size, self.sample_stride
-        rim = size // 2
-        offsets = [(rim, rim)] if centre_only else None
-        offsets = offsets or [(y, x) for y in range(size) for x in range(size)]
-        images = ops.reshape(frames, (-1, height, width, channels))
-        images = ops.transpose(images, (0, 3, 1, 2))
-        shifted = [
-            images[
-                :, :, y : height - 2 * rim + y : step, x : width - 2 * rim + x : step
-            ]
-            for y, x in offsets
-        ]
-        samples = shifted[0].shape[2] * shifted[0].shape[3]
-        stack = ops.stack(shifted, axis=1)
-        return ops.reshape(stack, (-1, len(offsets), channels, samples))
 
 
 def gauss_jordan(matrix, target):
@@ -220,10 +214,3 @@ def _cholesky_solve(matrix, target):
     return ops.solve_triangular(
         ops.swapaxes(factor, -1, -2), half, lower=False
     )
-
-
-def _size(tensor, start):
-    size = 1
-    for length in tensor.shape[start:]:
-        size *= length
-    return size

@@ -258,7 +258,7 @@ class DynamoNet(keras.Model):
         weights = self.num_frames * self.kernel_size**2 * motion.shape[-1]
         return {
             "logits": self.action(evidence),
-            "next_frames": self.frame_filter([frames, filters]),
+            "next_frames": self._predict_frames(frames, filters),
             "motion_filters": filters,
             "dmr": ops.reshape(motion, (-1, weights)),
             "feature": feature,
@@ -429,6 +429,15 @@ class DynamoNet(keras.Model):
             return self.generator(endpoints[self.generator_input])
         observed = self.solver(frames)
         return ops.concatenate([observed, self.generator(observed)], axis=1)
+
+    def _predict_frames(self, frames, filters):
+        if self.filter_source == "generated":
+            return self.frame_filter([frames, filters])
+        # Only the forecast has weights behind it: apart from the solved filters it
+        # needs a sixteenth of the gradient.
+        observed = self.frame_filter([frames[:, :-1], filters[:, :-1]])
+        forecast = self.frame_filter([frames[:, -1:], filters[:, -1:]])
+        return ops.concatenate([observed, forecast], axis=1)
 
     def _frames_to_compare(self, clip, y_pred):
         """Real, predicted and previous frames, without the rim."""
