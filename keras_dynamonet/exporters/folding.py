@@ -51,22 +51,7 @@ def fold(
     _check("pool_form", pool_form, pooling3d.FORMS)
     _check("filter_form", filter_form, dynamic_motion_filter.FORMS)
     _check("solver_method", solver_method, filter_solver.METHODS)
-    config = model.get_config()
-    backbone = {
-        **model.backbone.get_config(),
-        "folded": True,
-        "form": conv_form,
-        "dtype": "float32",
-    }
-    # Layers without a policy of their own take the global one.
-    policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("float32")
-    try:
-        folded = DynamoNet(
-            **{**config, "backbone": ResNeXt3D(**backbone), "dtype": "float32"}
-        )
-    finally:
-        keras.config.set_dtype_policy(policy)
+    folded = _rebuild(model, folded=True, form=conv_form)
     for layer in folded.backbone.layers:
         if isinstance(layer, MaxPool3D):
             layer.form = pool_form
@@ -74,6 +59,24 @@ def fold(
     folded.solver.method = solver_method
     _copy_weights(model, folded)
     return folded
+
+
+def in_float32(model: DynamoNet) -> DynamoNet:
+    """The network in float32: itself, or a copy if it computes in another precision.
+
+    Example:
+
+    >>> model = DynamoNet.from_preset("nano-16f", num_classes=4, size=32)
+    >>> in_float32(model) is model
+    True
+    """
+    layers = (model, model.motion_descriptor, *model.backbone.layers)
+    if {layer.dtype_policy.name for layer in layers} == {"float32"}:
+        return model
+    copy = _rebuild(model)
+    for old, new in zip(model.weights, copy.weights, strict=True):
+        new.assign(keras.ops.cast(old.value, "float32"))
+    return copy
 
 
 def conv_norms(model: DynamoNet) -> Iterator[ConvNorm]:
@@ -85,6 +88,19 @@ def conv_norms(model: DynamoNet) -> Iterator[ConvNorm]:
             yield from layer.convolutions
             if layer.projection is not None:
                 yield layer.projection
+
+
+def _rebuild(model, **backbone):
+    """A network of the same architecture in float32, with fresh weights."""
+    backbone = {**model.backbone.get_config(), **backbone, "dtype": "float32"}
+    # Layers without a policy of their own take the global one.
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32")
+    try:
+        config = {**model.get_config(), "dtype": "float32"}
+        return DynamoNet(**{**config, "backbone": ResNeXt3D(**backbone)})
+    finally:
+        keras.config.set_dtype_policy(policy)
 
 
 def _copy_weights(source, target):

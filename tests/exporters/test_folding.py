@@ -2,8 +2,11 @@ import keras
 import numpy as np
 import pytest
 
-from keras_dynamonet.exporters.folding import conv_norms, fold
+from keras_dynamonet.exporters.folding import conv_norms, fold, in_float32
 from tests.exporters.networks import moving_clips, tiny_network
+
+BASIC = {"block": "basic", "expansion": 1, "shortcut": "A"}
+GENERATED = {"filter_source": "generated", "normalization": "softmax"}
 
 
 @pytest.mark.parametrize(
@@ -52,8 +55,8 @@ def test_bfloat16_network_folds_to_float32():
     assert {weight.dtype for weight in folded.weights} == {"float32"}
     assert folded.dtype_policy.name == "float32"
     assert {unit.compute_dtype for unit in conv_norms(folded)} == {"float32"}
-    single = tiny_network()
-    single.set_weights(network.get_weights())
+    single = in_float32(network)
+    assert in_float32(single) is single
     clips = moving_clips(2, network.num_frames, network.frame_size[0])
     np.testing.assert_allclose(
         folded(clips)["logits"], single(clips)["logits"], atol=1e-5
