@@ -1,10 +1,14 @@
 """Convolution, batch normalisation and activation as one foldable unit."""
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_dynamonet.layers import backend_ops
 from keras_dynamonet.layers.grouped_conv3d import GroupedConv3D
+
+NORM_ARGUMENTS = {"momentum": 0.9, "epsilon": 1e-5}
+"""Of every normalisation: those of PyTorch's networks, which count momentum from 1."""
 
 
 @keras.saving.register_keras_serializable(package="keras_dynamonet")
@@ -21,7 +25,8 @@ class VideoBatchNormalization(keras.layers.BatchNormalization):
     """
 
     def call(self, inputs, training=None, mask=None):
-        plain = mask is not None or self.synchronized or not (self.scale and self.center)
+        special = mask is not None or self.synchronized
+        plain = special or not (self.scale and self.center)
         if plain or not training or not self.trainable:
             return super().call(inputs, training=training, mask=mask)
         # With autocasting the variables would come in the compute dtype.
@@ -56,6 +61,7 @@ class ConvNorm(keras.layers.Layer):
         strides: As for :class:`GroupedConv3D`.
         groups: As for :class:`GroupedConv3D`.
         activation: Whether a ReLU follows.
+        normalise: Whether batch normalisation follows the convolution.
         zero_gamma: Start with `gamma = 0`, so that a residual block starts as identity.
         folded: Build the inference form.
         form: Form of the convolution.
@@ -67,7 +73,7 @@ class ConvNorm(keras.layers.Layer):
         That of the convolution.
 
     Raises:
-        ValueError: As :class:`GroupedConv3D`.
+        ValueError: As :class:`GroupedConv3D`, or if `zero_gamma` has no normalisation.
 
     Example:
 
@@ -83,13 +89,20 @@ class ConvNorm(keras.layers.Layer):
         strides=1,
         groups=1,
         activation=True,
+        normalise=True,
         zero_gamma=False,
         folded=False,
         form="auto",
         **kwargs,
     ):
         super().__init__(**kwargs)
+        if zero_gamma and not normalise:
+            raise ValueError(
+                "`zero_gamma` sets the last normalisation; without one (`normalise="
+                "False`, or a block with `pre_activation`) it must be False."
+            )
         self.activation = activation
+        self.normalise = normalise
         self.zero_gamma = zero_gamma
         self.folded = folded
         self.conv = GroupedConv3D(
@@ -103,10 +116,9 @@ class ConvNorm(keras.layers.Layer):
             name="conv",
         )
         self.norm = None
-        if not folded:
+        if normalise and not folded:
             self.norm = VideoBatchNormalization(
-                momentum=0.9,
-                epsilon=1e-5,
+                **NORM_ARGUMENTS,
                 gamma_initializer="zeros" if zero_gamma else "ones",
                 dtype=self.dtype_policy,
                 name="norm",
@@ -134,6 +146,7 @@ class ConvNorm(keras.layers.Layer):
             "strides": self.conv.strides,
             "groups": self.conv.groups,
             "activation": self.activation,
+            "normalise": self.normalise,
             "zero_gamma": self.zero_gamma,
             "folded": self.folded,
             "form": self.conv.form,
@@ -149,6 +162,8 @@ class ConvNorm(keras.layers.Layer):
         kernel = ops.convert_to_numpy(self.conv.kernel).astype("float32")
         if self.folded:
             return kernel, ops.convert_to_numpy(self.conv.bias).astype("float32")
+        if self.norm is None:
+            return kernel, np.zeros(self.conv.filters, "float32")
         gamma, beta, mean, variance = (
             ops.convert_to_numpy(weight).astype("float32")
             for weight in (

@@ -11,13 +11,21 @@
   + <----------------------'      + <----------------------'
   | relu                          | relu
 ```
+
+Two variations of both: a 3x3x3 convolution in two pieces, 1x3x3 and 3x1x1 with norm and
+relu between (R(2+1)D); and pre-activation, where norm and relu stand before each
+convolution instead of after it, and none after the sum.
 """
 
 import keras
 from keras import ops
 
 from keras_dynamonet.layers.arguments import triple
-from keras_dynamonet.layers.conv_norm import ConvNorm
+from keras_dynamonet.layers.conv_norm import (
+    NORM_ARGUMENTS,
+    ConvNorm,
+    VideoBatchNormalization,
+)
 from keras_dynamonet.layers.stc_block import STCBlock
 
 SHORTCUTS = ("A", "B")
@@ -33,6 +41,9 @@ class _ResidualBlock(keras.layers.Layer):
         expansion,
         strides=1,
         groups=1,
+        kernel_size=3,
+        middle=None,
+        pre_activation=False,
         shortcut="B",
         stc_ratio=None,
         zero_gamma=False,
@@ -45,6 +56,9 @@ class _ResidualBlock(keras.layers.Layer):
         self.expansion = expansion
         self.strides = triple(strides)
         self.groups = groups
+        self.kernel_size = triple(kernel_size)
+        self.middle = None if middle is None else tuple(middle)
+        self.pre_activation = pre_activation
         self.shortcut = shortcut
         self.stc_ratio = stc_ratio
         self.zero_gamma = zero_gamma
@@ -52,7 +66,13 @@ class _ResidualBlock(keras.layers.Layer):
         self.form = form
         if shortcut not in SHORTCUTS:
             raise ValueError(
-                f"`shortcut` must be one of {SHORTCUTS}. Received: shortcut={shortcut!r}"
+                f"`shortcut` must be one of {SHORTCUTS}. "
+                f"Received: shortcut={shortcut!r}"
+            )
+        self.norm = None
+        if pre_activation:
+            self.norm = VideoBatchNormalization(
+                **NORM_ARGUMENTS, dtype=self.dtype_policy, name="norm"
             )
         self.convolutions = self._make_convolutions()
         self.stc = None
@@ -67,6 +87,8 @@ class _ResidualBlock(keras.layers.Layer):
 
     def build(self, input_shape):
         shape = input_shape
+        if self.norm is not None:
+            self.norm.build(shape)
         for unit in self.convolutions:
             unit.build(shape)
             shape = unit.compute_output_shape(shape)
@@ -84,11 +106,14 @@ class _ResidualBlock(keras.layers.Layer):
 
     def call(self, inputs, training=None):
         outputs = inputs
+        if self.norm is not None:
+            outputs = ops.relu(self.norm(outputs, training=training))
         for unit in self.convolutions:
             outputs = unit(outputs, training=training)
         if self.stc is not None:
             outputs = self.stc(outputs)
-        return ops.relu(outputs + self._shortcut(inputs, training))
+        outputs = outputs + self._shortcut(inputs, training)
+        return outputs if self.pre_activation else ops.relu(outputs)
 
     def compute_output_shape(self, input_shape):
         shape = input_shape
@@ -103,6 +128,9 @@ class _ResidualBlock(keras.layers.Layer):
             "expansion": self.expansion,
             "strides": self.strides,
             "groups": self.groups,
+            "kernel_size": self.kernel_size,
+            "middle": self.middle,
+            "pre_activation": self.pre_activation,
             "shortcut": self.shortcut,
             "stc_ratio": self.stc_ratio,
             "zero_gamma": self.zero_gamma,
@@ -112,6 +140,40 @@ class _ResidualBlock(keras.layers.Layer):
 
     def _make_convolutions(self):
         raise NotImplementedError
+
+    def _grouped(self, index, name, strides=(1, 1, 1), **kwargs):
+        """The `index`-th 3x3x3 convolution: one unit, or one in space, one in time."""
+        kwargs["name"] = name
+        if self.middle is None:
+            size, groups = self.kernel_size, self.groups
+            return [
+                self._conv_norm(
+                    self.width, size, strides=strides, groups=groups, **kwargs
+                )
+            ]
+        in_space = self._conv_norm(
+            self.middle[index],
+            (1, *self.kernel_size[1:]),
+            strides=(1, *strides[1:]),
+            groups=self.groups,
+            name=f"{name}_space",
+        )
+        in_time = self._conv_norm(
+            self.width,
+            (self.kernel_size[0], 1, 1),
+            strides=(strides[0], 1, 1),
+            groups=self.groups,
+            **kwargs,
+        )
+        return [in_space, in_time]
+
+    def _last(self):
+        """Arguments of the last unit: nothing but the sum may follow a convolution."""
+        return {
+            "activation": False,
+            "normalise": not self.pre_activation,
+            "zero_gamma": self.zero_gamma,
+        }
 
     def _conv_norm(self, filters, kernel_size, **kwargs):
         return ConvNorm(
@@ -151,6 +213,10 @@ class BottleneckBlock(_ResidualBlock):
         expansion: Output channels are `width * expansion`.
         strides: Strides along frames, height and width, or one for all.
         groups: Cardinality: groups of the 3x3x3 convolution.
+        kernel_size: Of the grouped convolution, if not 3x3x3, e.g. `(1, 3, 3)`.
+        middle: Factorises the grouped convolution: `(channels,)` between its part in
+            space and its part in time. `None` leaves it in one piece.
+        pre_activation: Norm and ReLU before each convolution, none after the sum.
         shortcut: `"B"` (strided 1x1x1 convolution) or `"A"` (subsampling and zero
             channels, no weights, no gradient), used where the shape changes.
         stc_ratio: Reduction of an STC block before the sum, or `None` for none.
@@ -165,10 +231,11 @@ class BottleneckBlock(_ResidualBlock):
         `(batch, frames / stride, height / stride, width / stride, width * expansion)`
 
     Raises:
-        ValueError: If `shortcut` is unknown or `groups` does not divide `width`.
+        ValueError: If `shortcut` is unknown, `groups` does not divide `width`, or
+            `zero_gamma` meets `pre_activation`.
 
     Reference:
-        Hara et al., CVPR 2018, figure 3.
+        Hara et al., CVPR 2018, figure 3; Tran et al., CVPR 2018 (R(2+1)D).
 
     Example:
 
@@ -180,16 +247,8 @@ class BottleneckBlock(_ResidualBlock):
     def _make_convolutions(self):
         return [
             self._conv_norm(self.width, 1, name="reduce"),
-            self._conv_norm(
-                self.width, 3, strides=self.strides, groups=self.groups, name="grouped"
-            ),
-            self._conv_norm(
-                self.filters,
-                1,
-                activation=False,
-                zero_gamma=self.zero_gamma,
-                name="expand",
-            ),
+            *self._grouped(0, "grouped", self.strides),
+            self._conv_norm(self.filters, 1, name="expand", **self._last()),
         ]
 
 
@@ -202,6 +261,9 @@ class BasicBlock(_ResidualBlock):
         expansion: Must be 1.
         strides: Strides along frames, height and width, or one for all.
         groups: Groups of both convolutions.
+        kernel_size: Of both convolutions.
+        middle: Factorises both: the channels between space and time of each.
+        pre_activation: As for :class:`BottleneckBlock`.
         shortcut: As for :class:`BottleneckBlock`.
         stc_ratio: As for :class:`BottleneckBlock`.
         zero_gamma: As for :class:`BottleneckBlock`.
@@ -215,8 +277,7 @@ class BasicBlock(_ResidualBlock):
         `(batch, frames / stride, height / stride, width / stride, width)`
 
     Raises:
-        ValueError: If `shortcut` is unknown, `expansion` is not 1, or `groups` does not
-            divide `width`.
+        ValueError: If `expansion` is not 1, or as for :class:`BottleneckBlock`.
 
     Reference:
         Hara et al., CVPR 2018, figure 3.
@@ -237,15 +298,6 @@ class BasicBlock(_ResidualBlock):
 
     def _make_convolutions(self):
         return [
-            self._conv_norm(
-                self.width, 3, strides=self.strides, groups=self.groups, name="first"
-            ),
-            self._conv_norm(
-                self.width,
-                3,
-                groups=self.groups,
-                activation=False,
-                zero_gamma=self.zero_gamma,
-                name="second",
-            ),
+            *self._grouped(0, "first", self.strides),
+            *self._grouped(1, "second", **self._last()),
         ]
