@@ -1,5 +1,7 @@
 """3D ResNet, 3D ResNeXt and STC-ResNeXt backbones."""
 
+from typing import NamedTuple
+
 import keras
 
 from keras_dynamonet.layers.arguments import triple
@@ -20,14 +22,27 @@ DEPTHS = {
     50: ("bottleneck", (3, 4, 6, 3)),
     101: ("bottleneck", (3, 4, 23, 3)),
     152: ("bottleneck", (3, 8, 36, 3)),
+    200: ("bottleneck", (3, 24, 36, 3)),
 }
 
-# name: (kernel size, strides, whether a 3x3x3 max pool of stride 2 follows)
+
+class Stem(NamedTuple):
+    """The first convolution, of stride 2 in space."""
+
+    kernel_size: tuple[int, int, int]
+    pool: bool  # whether a 3x3x3 max pool of stride 2 follows
+    middle: int | None = None  # channels between its part in space and that in time
+
+
 STEMS = {
-    "7x7x7": ((7, 7, 7), (1, 2, 2), True),
-    "3x7x7": ((3, 7, 7), (1, 2, 2), False),
-    "small": ((3, 3, 3), (1, 2, 2), False),
+    "7x7x7": Stem((7, 7, 7), pool=True),
+    "3x7x7": Stem((3, 7, 7), pool=False),
+    "small": Stem((3, 3, 3), pool=False),
+    "(2+1)d": Stem((7, 7, 7), pool=True, middle=110),
+    "small (2+1)d": Stem((3, 7, 7), pool=False, middle=45),
 }
+
+CONVOLUTIONS = ("3d", "2d", "(2+1)d")
 
 _BLOCKS = {"basic": BasicBlock, "bottleneck": BottleneckBlock}
 
@@ -46,7 +61,7 @@ class ResNeXt3D(keras.Model):
     endpoints are found in `endpoints` either way.
 
     Args:
-        depth: 10, 18, 34 (basic blocks), 50, 101 or 152 (bottlenecks).
+        depth: 10, 18, 34 (basic blocks), 50, 101, 152 or 200 (bottlenecks).
         num_frames: Frames of a clip.
         size: Height and width of the frames in pixels, or one for both.
         cardinality: Groups of the 3x3x3 convolutions; 1 makes it a 3D ResNet.
@@ -56,9 +71,16 @@ class ResNeXt3D(keras.Model):
             groups, 4 without.
         blocks: Blocks in each stage. Default: those of `depth`.
         block: `"basic"` or `"bottleneck"`. Default: that of `depth`.
-        stem: `"7x7x7"` with max pool (3D-ResNets), `"3x7x7"` (as in R3D) or `"small"`
-            (3x3x3, for small frames), the last two without pool.
+        stem: `"7x7x7"` with max pool (3D-ResNets), `"3x7x7"` without (R3D), the two
+            factorised in space and time, `"(2+1)d"` with and `"small (2+1)d"` without
+            pool (R(2+1)D), or `"small"` (3x3x3 without pool, for small frames).
         stem_width: Channels of the stem.
+        convolution: `"3d"`, `"2d"` (1x3x3) or `"(2+1)d"` (1x3x3, then 3x1x1, with as
+            many channels between as keep the number of weights), or one of them for
+            each stage: MC3 is `("3d", "2d", "2d", "2d")` without temporal strides.
+        shared_middle: With `"(2+1)d"`, both convolutions of a block have as many
+            channels between as the first (torchvision) instead of each its own.
+        pre_activation: Norm and ReLU before each convolution of the blocks.
         temporal_strides: Stride over frames of each stage.
         shortcut: `"A"` or `"B"`, see :class:`BottleneckBlock`.
         stc_ratio: Reduction ratio of an STC block in every residual block, or `None`.
@@ -67,6 +89,8 @@ class ResNeXt3D(keras.Model):
         mean: Mean of each colour, of pixels in [0, 1].
         std: Deviation of each colour, of pixels in [0, 1].
         num_classes: Classes of a classifier head, or `None` for a backbone.
+        class_names: Names of the classes, kept with the model.
+        fps: Frame rate of the clips, kept with the model; `None` if as in the video.
         folded: Build the inference form without batch normalisation.
         form: Form of the convolutions, see :class:`GroupedConv3D`.
 
@@ -79,12 +103,14 @@ class ResNeXt3D(keras.Model):
         7, 1024)`, stage4 `(1, 4, 4, 2048)`, feature `(2048,)`.
 
     Raises:
-        ValueError: If `depth`, `stem` or `block` is unknown, or `cardinality` does not
-            divide a width.
+        ValueError: If `depth`, `stem`, `block` or `convolution` is unknown,
+            `cardinality` does not divide a width, or the class names do not match
+            `num_classes`.
 
     Reference:
         Hara et al., *Can Spatiotemporal 3D CNNs Retrace the History of 2D CNNs and
-        ImageNet?*, CVPR 2018, table 1; Diba et al. (STC), ECCV 2018.
+        ImageNet?*, CVPR 2018, table 1; Tran et al., *A Closer Look at Spatiotemporal
+        Convolutions for Action Recognition*, CVPR 2018; Diba et al. (STC), ECCV 2018.
 
     Example:
 
@@ -106,6 +132,9 @@ class ResNeXt3D(keras.Model):
         block=None,
         stem="7x7x7",
         stem_width=64,
+        convolution="3d",
+        shared_middle=False,
+        pre_activation=False,
         temporal_strides=(1, 2, 2, 2),
         shortcut="B",
         stc_ratio=None,
@@ -113,22 +142,24 @@ class ResNeXt3D(keras.Model):
         mean=KINETICS_MEAN,
         std=KINETICS_STD,
         num_classes=None,
+        class_names=None,
+        fps=None,
         folded=False,
         form="auto",
         **kwargs,
     ):
-        if depth not in DEPTHS:
-            raise ValueError(
-                f"`depth` must be one of {sorted(DEPTHS)}. Received: depth={depth}"
-            )
-        if stem not in STEMS:
-            raise ValueError(
-                f"`stem` must be one of {sorted(STEMS)}. Received: stem={stem!r}"
-            )
+        _check_choice("depth", depth, DEPTHS)
+        _check_choice("stem", stem, STEMS)
         block = block or DEPTHS[depth][0]
-        if block not in _BLOCKS:
+        _check_choice("block", block, _BLOCKS)
+        if isinstance(convolution, str):
+            convolution = (convolution,) * 4
+        for kind in convolution:
+            _check_choice("convolution", kind, CONVOLUTIONS)
+        if class_names is not None and len(class_names) != num_classes:
             raise ValueError(
-                f"`block` must be one of {sorted(_BLOCKS)}. Received: block={block!r}"
+                "`class_names` must have `num_classes` entries. "
+                f"Received: {len(class_names)} names, num_classes={num_classes}"
             )
         wide = block == "bottleneck" and cardinality > 1
         config = {
@@ -145,6 +176,9 @@ class ResNeXt3D(keras.Model):
             "block": block,
             "stem": stem,
             "stem_width": stem_width,
+            "convolution": tuple(convolution),
+            "shared_middle": shared_middle,
+            "pre_activation": pre_activation,
             "temporal_strides": tuple(temporal_strides),
             "shortcut": shortcut,
             "stc_ratio": stc_ratio,
@@ -152,6 +186,8 @@ class ResNeXt3D(keras.Model):
             "mean": tuple(mean),
             "std": tuple(std),
             "num_classes": num_classes,
+            "class_names": None if class_names is None else tuple(class_names),
+            "fps": fps,
             "folded": folded,
             "form": form,
         }
@@ -179,6 +215,22 @@ class ResNeXt3D(keras.Model):
         """Height and width of the frames in pixels."""
         return self._arguments["size"]
 
+    @property
+    def num_classes(self):
+        """Classes of the classifier head, or `None` for a backbone."""
+        return self._arguments["num_classes"]
+
+    @property
+    def class_names(self):
+        """Names of the classes, or `None`."""
+        names = self._arguments["class_names"]
+        return None if names is None else list(names)
+
+    @property
+    def fps(self):
+        """Frame rate of the clips, or `None` if as in the video."""
+        return self._arguments["fps"]
+
     def get_config(self):
         return {
             **self._arguments,
@@ -194,29 +246,28 @@ class ResNeXt3D(keras.Model):
 
 def _endpoints(inputs, config, dtype):
     """The graph from pixels to the pooled feature, as a dictionary of its stages."""
-    kernel_size, strides, pool = STEMS[config["stem"]]
     shared = {"folded": config["folded"], "form": config["form"], "dtype": dtype}
     x = PixelNormalization(
         config["mean"], config["std"], dtype=dtype, name="normalise"
     )(inputs)
-    x = ConvNorm(
-        config["stem_width"], kernel_size, strides=strides, name="stem_conv", **shared
-    )(x)
-    if pool:
-        x = MaxPool3D(3, strides=2, padding=1, dtype=dtype, name="stem_pool")(x)
-    endpoints = {"stem": x}
+    endpoints = {"stem": _stem(x, STEMS[config["stem"]], config["stem_width"], shared)}
+    x = endpoints["stem"]
     block = _BLOCKS[config["block"]]
     for stage, (count, width) in enumerate(
         zip(config["blocks"], config["widths"], strict=True), start=1
     ):
         space = 1 if stage == 1 else 2
         time = config["temporal_strides"][stage - 1]
+        kind = config["convolution"][stage - 1]
         for index in range(1, count + 1):
             x = block(
                 width,
                 expansion=config["expansion"],
                 strides=triple((time, space, space) if index == 1 else 1),
                 groups=config["cardinality"],
+                kernel_size=(1, 3, 3) if kind == "2d" else 3,
+                middle=_middle(x.shape[-1], width, config) if "+" in kind else None,
+                pre_activation=config["pre_activation"],
                 shortcut=config["shortcut"],
                 stc_ratio=config["stc_ratio"],
                 zero_gamma=config["zero_gamma"],
@@ -228,3 +279,39 @@ def _endpoints(inputs, config, dtype):
         dtype=dtype, name="feature"
     )(x)
     return endpoints
+
+
+def _stem(x, stem, width, shared):
+    frames, *sizes = stem.kernel_size
+    if stem.middle is None:
+        x = ConvNorm(
+            width, stem.kernel_size, strides=(1, 2, 2), name="stem_conv", **shared
+        )(x)
+    else:
+        x = ConvNorm(
+            stem.middle, (1, *sizes), strides=(1, 2, 2), name="stem_space", **shared
+        )(x)
+        x = ConvNorm(width, (frames, 1, 1), name="stem_conv", **shared)(x)
+    if stem.pool:
+        dtype = shared["dtype"]
+        x = MaxPool3D(3, strides=2, padding=1, dtype=dtype, name="stem_pool")(x)
+    return x
+
+
+def _middle(channels, width, config):
+    """Channels between space and time that keep the weights of a 3x3x3 convolution."""
+
+    def middle(inputs):
+        return 27 * inputs * width // (9 * inputs + 3 * width)
+
+    if config["block"] == "bottleneck":
+        return (middle(channels if config["shared_middle"] else width),)
+    first = middle(channels)
+    return (first, first if config["shared_middle"] else middle(width))
+
+
+def _check_choice(name, value, choices):
+    if value not in choices:
+        raise ValueError(
+            f"`{name}` must be one of {tuple(choices)}. Received: {name}={value!r}"
+        )
