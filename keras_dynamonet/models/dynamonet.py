@@ -1,6 +1,7 @@
 """The multi-task network: what happens, and what comes next."""
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_dynamonet.layers.borders import crop_rim
@@ -213,6 +214,54 @@ class DynamoNet(keras.Model):
         dtype = kwargs.get("dtype")
         return cls(ResNeXt3D(**config, dtype=dtype), num_classes, **kwargs)
 
+    @classmethod
+    def from_backbone(cls, backbone, num_classes=None, **kwargs):
+        """Builds a network around a trained :class:`ResNeXt3D`, e.g. an imported one.
+
+        A classifier keeps its head if `num_classes` and `class_names` are its own or
+        not given: the descriptor enters with zero weights at first, so that the logits
+        are those of the classifier. Otherwise the head is fresh.
+
+        Args:
+            backbone: The network, with or without a classifier head. Its weights are
+                copied.
+            num_classes: Number of actions. Default: that of the classifier.
+            **kwargs: Further arguments of :class:`DynamoNet`. Default of `class_names`
+                and `fps`: those of the backbone.
+
+        Returns:
+            The network, not compiled.
+
+        Raises:
+            ValueError: If `num_classes` is missing and the backbone has no classes.
+
+        Example:
+
+        >>> classifier = ResNeXt3D(10, num_frames=4, size=16, num_classes=3)
+        >>> model = DynamoNet.from_backbone(classifier, per_channel=True)
+        >>> model.num_classes
+        3
+        """
+        if num_classes is None and backbone.num_classes is None:
+            raise ValueError(
+                "`num_classes` is needed for a backbone without a classifier head."
+            )
+        num_classes = num_classes or backbone.num_classes
+        keeps_head = num_classes == backbone.num_classes
+        if keeps_head:
+            names = kwargs.setdefault("class_names", backbone.class_names)
+            keeps_head = backbone.class_names in (None, names and list(names))
+        kwargs.setdefault("fps", backbone.fps)
+        config = {**backbone.get_config(), "num_classes": None, "class_names": None}
+        body = ResNeXt3D.from_config(config)
+        body.set_weights(backbone.get_weights()[: len(body.weights)])
+        model = cls(body, num_classes, **kwargs)
+        if keeps_head:
+            kernel, bias = backbone.get_layer("action").get_weights()
+            padding = [(0, model.action.kernel.shape[0] - len(kernel)), (0, 0)]
+            model.action.set_weights([np.pad(kernel, padding), bias])
+        return model
+
     @property
     def num_frames(self):
         """T, the frames that the network sees."""
@@ -316,9 +365,8 @@ class DynamoNet(keras.Model):
 
     def get_compile_config(self):
         config = super().get_compile_config()
-        if config is None:
-            return None
-        config = dict(config)
+        if not config:
+            return config
         return {
             **config,
             **keras.saving.serialize_keras_object(self._loss_config),
