@@ -1,0 +1,279 @@
+"""What is in batch number s: a pure function of the seed and s, in NumPy.
+
+Sample n of the endless training stream is sample `n % N` of epoch `n // N`, where N is
+the number of videos. Each epoch is a permutation of its own, and each sample has its
+own random numbers, seeded by (seed, epoch, video). So a run that stops anywhere can go
+on anywhere, and how many threads there are changes nothing.
+"""
+
+import functools
+from collections.abc import Callable
+
+import numpy as np
+
+from keras_dynamonet.data.bad_files import BAD_FILE_POLICIES, BadFileLog
+from keras_dynamonet.data.clip_sampling import (
+    ClipSpec,
+    clip_times,
+    random_start,
+    uniform_starts,
+)
+from keras_dynamonet.data.manifest import Manifest
+from keras_dynamonet.data.transforms import (
+    Augmentation,
+    apply_transform,
+    draw_transform,
+    uniform_crops,
+)
+from keras_dynamonet.data.video_file import VideoError, VideoTooShortError
+from keras_dynamonet.data.video_reader import VideoReader
+from keras_dynamonet.errors import UserError
+
+# Streams of random numbers that must not meet, whatever epoch and video are.
+_PERMUTATION, _CLIP, _SUBSTITUTE = 0, 1, 2
+# Under "resample": how often another clip of the same video is tried.
+_RESAMPLES = 3
+
+
+class TrainingBatches:
+    """Batch s of the endless training stream, by calling it with s.
+
+    Args:
+        manifest: The videos.
+        spec: Shape and pace of the clips.
+        batch_size: Clips in a batch.
+        seed: Not negative.
+        augmentation: What may vary from clip to clip.
+        bad_files: What to do with a video that cannot be read: `"raise"`, `"skip"`
+            (another video takes its place) or `"resample"` (first other clips of the
+            same video, then another video). Which one is a function of the seed.
+        max_bad_share: Stop when more than this share of the files (and more than one)
+            is bad.
+        bad_file_log: Where bad files are counted.
+        map_clips: `map`, or the `map` of a thread pool.
+
+    Raises:
+        ValueError: An argument is out of range.
+        UserError: The manifest is empty.
+
+    Example:
+
+    ```python
+    batches = TrainingBatches(manifest, ClipSpec(16, 64), batch_size=8, seed=0)
+    clips, labels = batches(0)
+    clips.shape  # (8, 17, 64, 64, 3)
+    ```
+    """
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        spec: ClipSpec,
+        *,
+        batch_size: int,
+        seed: int,
+        augmentation: Augmentation | None = None,
+        bad_files: str = "skip",
+        max_bad_share: float = 0.1,
+        bad_file_log: BadFileLog | None = None,
+        map_clips: Callable = map,
+    ):
+        check_arguments(manifest, batch_size, bad_files, max_bad_share)
+        if seed < 0:
+            raise ValueError(f"`seed` must not be negative. Received: seed={seed}.")
+        self.manifest = manifest
+        self.spec = spec
+        self.batch_size = batch_size
+        self.seed = seed
+        self.augmentation = augmentation or Augmentation()
+        self.bad_files = bad_files
+        self.max_bad_share = max_bad_share
+        self.bad_file_log = bad_file_log if bad_file_log is not None else BadFileLog()
+        self._map = map_clips
+        self._paths = [manifest.path(i) for i in range(len(manifest))]
+        # A batch lies in one epoch or two; two batches may be in the making.
+        self._permutation = functools.lru_cache(maxsize=4)(self._draw_permutation)
+
+    def __call__(self, step: int) -> tuple[np.ndarray, np.ndarray]:
+        """Returns batch number `step`.
+
+        Returns:
+            Clips, uint8 RGB `(batch, frames, height, width, 3)`, and labels, int32
+            `(batch,)`.
+
+        Raises:
+            UserError: A bad file under `"raise"`, too many bad files, or no good one.
+        """
+        slots = range(step * self.batch_size, (step + 1) * self.batch_size)
+        try:
+            clips, labels = zip(*self._map(self._load_slot, slots), strict=True)
+        except UserError as error:
+            self.bad_file_log.fail(error)
+            raise
+        return np.stack(clips), np.array(labels, np.int32)
+
+    def order(self, epoch: int) -> np.ndarray:
+        """The order of the videos in an epoch: int64, shape `(videos,)`."""
+        return self._permutation(epoch)
+
+    def _draw_permutation(self, epoch: int) -> np.ndarray:
+        return self._rng(_PERMUTATION, epoch).permutation(len(self.manifest))
+
+    def _rng(self, *stream: int) -> np.random.Generator:
+        return np.random.default_rng([self.seed, *stream])
+
+    def _load_slot(self, slot: int) -> tuple[np.ndarray, int]:
+        count = len(self.manifest)
+        epoch, position = divmod(slot, count)
+        order = self.order(epoch)
+        index = int(order[position])
+        draws = 1 + (_RESAMPLES if self.bad_files == "resample" else 0)
+        clip = self._try_video(index, epoch, draws)
+        if clip is None:
+            # From a random place on, all other videos in turn.
+            place = int(self._rng(_SUBSTITUTE, epoch, index).integers(count))
+            for offset in range(count):
+                index = int(order[(place + offset) % count])
+                clip = self._try_video(index, epoch, draws)
+                if clip is not None:
+                    break
+            else:
+                raise UserError(
+                    f"None of the {count} videos under {self.manifest.root} gives a "
+                    "clip. `dynamonet scan DATA` says why."
+                )
+        return clip, int(self.manifest.labels[index])
+
+    def _try_video(self, index: int, epoch: int, draws: int) -> np.ndarray | None:
+        for draw in range(draws):
+            try:
+                return self._load_clip(index, self._rng(_CLIP, epoch, index, draw))
+            except VideoError as error:
+                self.bad_file_log.record(error)
+                if isinstance(error, VideoTooShortError):
+                    break
+                if self.bad_files == "raise":
+                    raise
+        self.bad_file_log.check_share(self._paths, self.max_bad_share)
+        return None
+
+    def _load_clip(self, index: int, rng: np.random.Generator) -> np.ndarray:
+        transform = draw_transform(rng, self.augmentation, self.spec.size)
+        with VideoReader(self._paths[index]) as video:
+            start = random_start(video, self.spec, rng)
+            frames = video.read_frames(
+                clip_times(video, self.spec, start), short_side=transform.short_side
+            )
+        return apply_transform(frames, transform)
+
+
+class EvaluationViews:
+    """All views of video i, by calling it with i: evenly spread clips x crops.
+
+    Args:
+        manifest: The videos.
+        spec: Shape and pace of the clips.
+        num_clips: Clips spread over each video.
+        num_crops: Square crops spread over the long side of each clip.
+        bad_files: `"raise"`, or `"skip"`: the video is left out and logged.
+        max_bad_share: Stop when more than this share of the files (and more than one)
+            is bad.
+        bad_file_log: Where bad files are counted.
+
+    Raises:
+        ValueError: An argument is out of range.
+        UserError: The manifest is empty.
+
+    Example:
+
+    ```python
+    views = EvaluationViews(manifest, ClipSpec(16, 64), num_clips=10, num_crops=3)
+    views(0).shape  # (30, 17, 64, 64, 3), clip by clip
+    ```
+    """
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        spec: ClipSpec,
+        *,
+        num_clips: int = 1,
+        num_crops: int = 1,
+        bad_files: str = "skip",
+        max_bad_share: float = 0.1,
+        bad_file_log: BadFileLog | None = None,
+    ):
+        check_arguments(manifest, 1, bad_files, max_bad_share)
+        for name, value in (("num_clips", num_clips), ("num_crops", num_crops)):
+            if value < 1:
+                raise ValueError(f"`{name}` must be at least 1. Received: {value}.")
+        if bad_files == "resample":
+            raise ValueError(
+                "`bad_files` must be 'skip' or 'raise' in evaluation, whose clips are "
+                "fixed. Received: bad_files='resample'."
+            )
+        self.manifest = manifest
+        self.spec = spec
+        self.num_clips = num_clips
+        self.num_crops = num_crops
+        self.bad_files = bad_files
+        self.max_bad_share = max_bad_share
+        self.bad_file_log = bad_file_log if bad_file_log is not None else BadFileLog()
+        self._paths = [manifest.path(i) for i in range(len(manifest))]
+
+    def __call__(self, index: int) -> np.ndarray:
+        """Returns the views of one video, none if it is bad.
+
+        Returns:
+            uint8 RGB, shape `(clips * crops, frames, height, width, 3)`.
+
+        Raises:
+            UserError: A bad file under `"raise"`, or too many bad files.
+        """
+        try:
+            return self._load_views(index)
+        except VideoError as error:
+            self.bad_file_log.record(error)
+            too_short = isinstance(error, VideoTooShortError)
+            if self.bad_files == "raise" and not too_short:
+                self.bad_file_log.fail(error)
+                raise
+        try:
+            self.bad_file_log.check_share(self._paths, self.max_bad_share)
+        except UserError as error:
+            self.bad_file_log.fail(error)
+            raise
+        size = self.spec.size
+        return np.empty((0, self.spec.frames_per_clip, size, size, 3), np.uint8)
+
+    def _load_views(self, index: int) -> np.ndarray:
+        spec = self.spec
+        with VideoReader(self._paths[index]) as video:
+            times = [
+                clip_times(video, spec, start)
+                for start in uniform_starts(video, spec, self.num_clips)
+            ]
+            frames = video.read_frames(np.concatenate(times), short_side=spec.size)
+        crops = uniform_crops(frames, spec.size, self.num_crops)
+        # (crops, clips * frames, ...) -> (clips * crops, frames, ...)
+        crops = crops.reshape(self.num_crops, self.num_clips, -1, *crops.shape[2:])
+        return np.concatenate(crops.swapaxes(0, 1))
+
+
+def check_arguments(
+    manifest: Manifest, batch_size: int, bad_files: str, max_bad_share: float
+) -> None:
+    """Raises a one-line error for what every pipeline refuses."""
+    if not len(manifest):
+        raise UserError(f"{manifest.root}: the list of videos is empty.")
+    if batch_size < 1:
+        raise ValueError(f"`batch_size` must be at least 1. Received: {batch_size}.")
+    if bad_files not in BAD_FILE_POLICIES:
+        raise ValueError(
+            f"`bad_files` must be one of {BAD_FILE_POLICIES}. "
+            f"Received: bad_files={bad_files!r}."
+        )
+    if not 0 <= max_bad_share <= 1:
+        raise ValueError(
+            f"`max_bad_share` must lie in [0, 1]. Received: {max_bad_share}."
+        )

@@ -1,0 +1,206 @@
+"""tf.data over the batches: decoding in threads, next to the training step."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from keras_dynamonet.data.bad_files import BadFileLog
+from keras_dynamonet.data.batches import (
+    EvaluationViews,
+    TrainingBatches,
+    check_arguments,
+)
+from keras_dynamonet.data.clip_sampling import ClipSpec
+from keras_dynamonet.data.manifest import Manifest
+from keras_dynamonet.data.transforms import Augmentation
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+_MAX_DEFAULT_WORKERS = 16
+# While the last clips of one batch are decoded, the next batch has begun.
+_BATCHES_IN_THE_MAKING = 2
+
+
+def training_dataset(
+    manifest: Manifest,
+    spec: ClipSpec,
+    *,
+    batch_size: int,
+    seed: int,
+    augmentation: Augmentation | None = None,
+    start_step: int = 0,
+    bad_files: str = "skip",
+    max_bad_share: float = 0.1,
+    workers: int | None = None,
+    bad_file_log: BadFileLog | None = None,
+) -> "tf.data.Dataset":
+    """The endless stream of training batches, from `start_step` on.
+
+    Batch s depends on `seed` and s alone: every video comes once an epoch, each epoch
+    in another order; starting at step s gives what skipping s batches gives.
+
+    Args:
+        manifest: The videos; label -1 is passed on for unlabelled ones.
+        spec: Shape and pace of the clips.
+        batch_size: Clips in a batch; batches run across the ends of epochs.
+        seed: Not negative.
+        augmentation: What may vary from clip to clip; None for the defaults.
+        start_step: Number of the first batch.
+        bad_files: What to do with a video that cannot be read: `"raise"`, `"skip"`
+            (another video takes its place) or `"resample"` (first other clips of the
+            same video).
+        max_bad_share: Stop when more than this share of the files (and more than one)
+            is bad.
+        workers: Decoding threads. None takes one for each processor, at most 16.
+        bad_file_log: Collects bad files and keeps the error that ended the stream.
+
+    Returns:
+        Dataset of (clips, labels): uint8 `(batch_size, T + 1, size, size, 3)` and
+        int32 `(batch_size,)`.
+
+    Raises:
+        ValueError: An argument is out of range.
+        UserError: The manifest is empty. While iterating, `tf.data` wraps errors in
+            its own; `bad_file_log.raise_if_failed()` raises the original.
+
+    Example:
+
+    ```python
+    manifest = load_manifest("videos/")
+    dataset = training_dataset(
+        manifest, ClipSpec(num_frames=16, size=64, fps=12.0), batch_size=8, seed=0
+    )
+    model.fit(dataset, steps_per_epoch=len(manifest) // 8, epochs=10)
+    ```
+    """
+    import tensorflow as tf
+
+    if start_step < 0:
+        raise ValueError(f"`start_step` must not be negative. Received: {start_step}.")
+    pool = ThreadPoolExecutor(_num_workers(workers), "clip")
+    batches = TrainingBatches(
+        manifest,
+        spec,
+        batch_size=batch_size,
+        seed=seed,
+        augmentation=augmentation,
+        bad_files=bad_files,
+        max_bad_share=max_bad_share,
+        bad_file_log=bad_file_log,
+        map_clips=pool.map,
+    )
+
+    def load(step):
+        clips, labels = tf.numpy_function(
+            batches, [step], [tf.uint8, tf.int32], stateful=False
+        )
+        clips.set_shape((batch_size, *_clip_shape(spec)))
+        labels.set_shape((batch_size,))
+        return clips, labels
+
+    return (
+        tf.data.Dataset.range(start_step, np.iinfo(np.int64).max)
+        .map(load, num_parallel_calls=_BATCHES_IN_THE_MAKING, deterministic=True)
+        .prefetch(_BATCHES_IN_THE_MAKING)
+    )
+
+
+def evaluation_dataset(
+    manifest: Manifest,
+    spec: ClipSpec,
+    *,
+    batch_size: int,
+    num_clips: int = 1,
+    num_crops: int = 1,
+    bad_files: str = "skip",
+    max_bad_share: float = 0.1,
+    workers: int | None = None,
+    bad_file_log: BadFileLog | None = None,
+) -> "tf.data.Dataset":
+    """Every view of every video once, in the order of the manifest.
+
+    A video gives `num_clips * num_crops` rows, one after the other, clip by clip. Bad
+    videos give none; the bad file log names them.
+
+    Args:
+        manifest: The videos.
+        spec: Shape and pace of the clips.
+        batch_size: Views in a batch; the last batch may be shorter.
+        num_clips: Clips spread evenly over each video; one is the middle.
+        num_crops: Squares spread evenly over the long side; one is the centre.
+        bad_files: `"skip"` or `"raise"`.
+        max_bad_share: Stop when more than this share of the files (and more than one)
+            is bad.
+        workers: Decoding threads. None takes one for each processor, at most 16.
+        bad_file_log: Collects bad files and keeps the error that ended the stream.
+
+    Returns:
+        Dataset of (clips, labels, video_index): uint8 `(views, T + 1, size, size, 3)`,
+        int32 `(views,)` and int32 `(views,)`, the video's index in the manifest.
+
+    Raises:
+        ValueError: An argument is out of range.
+        UserError: The manifest is empty.
+
+    Example:
+
+    ```python
+    spec = ClipSpec(num_frames=16, size=64, fps=12.0)
+    for clips, labels, videos in evaluation_dataset(manifest, spec, batch_size=8):
+        logits = model(clips)["logits"]
+    ```
+    """
+    import tensorflow as tf
+
+    check_arguments(manifest, batch_size, bad_files, max_bad_share)
+    views = EvaluationViews(
+        manifest,
+        spec,
+        num_clips=num_clips,
+        num_crops=num_crops,
+        bad_files=bad_files,
+        max_bad_share=max_bad_share,
+        bad_file_log=bad_file_log,
+    )
+
+    def load_views(index):
+        clips = views(index)
+        return (
+            clips,
+            np.full(len(clips), manifest.labels[index], np.int32),
+            np.full(len(clips), index, np.int32),
+        )
+
+    def load(index):
+        clips, labels, indices = tf.numpy_function(
+            load_views, [index], [tf.uint8, tf.int32, tf.int32], stateful=False
+        )
+        clips.set_shape((None, *_clip_shape(spec)))
+        labels.set_shape((None,))
+        indices.set_shape((None,))
+        return clips, labels, indices
+
+    return (
+        tf.data.Dataset.range(len(manifest))
+        .map(load, num_parallel_calls=_num_workers(workers), deterministic=True)
+        .unbatch()
+        .batch(batch_size)
+        .prefetch(_BATCHES_IN_THE_MAKING)
+    )
+
+
+def _clip_shape(spec: ClipSpec) -> tuple[int, int, int, int]:
+    return (spec.frames_per_clip, spec.size, spec.size, 3)
+
+
+def _num_workers(workers: int | None) -> int:
+    if workers is None:
+        return min(os.cpu_count() or 1, _MAX_DEFAULT_WORKERS)
+    if workers < 1:
+        raise ValueError(
+            f"`workers` must be at least 1 or None. Received: workers={workers}."
+        )
+    return workers

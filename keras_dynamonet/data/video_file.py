@@ -1,0 +1,93 @@
+"""Opening video files, and the one error that every unreadable file ends in."""
+
+import os
+
+import av
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+from keras_dynamonet.errors import UserError
+
+
+class VideoError(UserError):
+    """A video file that cannot give the frames asked of it.
+
+    Args:
+        path: The file.
+        reason: Why, in a few words without the path.
+
+    Example:
+
+    >>> str(VideoError("clips/a.mp4", "the file is empty"))
+    'clips/a.mp4: the file is empty.'
+    """
+
+    def __init__(self, path: str | os.PathLike, reason: str):
+        self.path = os.fspath(path)
+        self.reason = reason.rstrip(".")
+        super().__init__(f"{self.path}: {self.reason}.")
+
+    def __reduce__(self):
+        # Exceptions pickle by their message alone; worker processes send this one home.
+        return type(self), (self.path, self.reason)
+
+
+class VideoTooShortError(VideoError):
+    """A sound video that is shorter than a clip, under the policy `"skip"`."""
+
+
+def open_video(
+    path: str | os.PathLike, *, num_threads: int = 1
+) -> tuple[av.container.InputContainer, VideoStream]:
+    """Opens a file and picks its first moving video stream.
+
+    Args:
+        path: The video file.
+        num_threads: Decoder threads.
+
+    Returns:
+        The open container, which the caller closes, and the stream.
+
+    Raises:
+        VideoError: The file is missing, empty, not a video, or has no video stream.
+    """
+    path = os.fspath(path)
+    try:
+        if os.path.getsize(path) == 0:
+            raise VideoError(path, "the file is empty (0 bytes)")
+        # "file:" keeps FFmpeg from reading a name such as `a:b.mp4` as an address; the
+        # white list keeps a playlist in disguise from reaching out to the network.
+        container = av.open(f"file:{path}", options={"protocol_whitelist": "file"})
+    except VideoError:
+        raise
+    except (OSError, ValueError, av.FFmpegError) as error:
+        raise VideoError(path, _why_not_opened(path, error)) from error
+    # The cover of an audio file is a video stream too, of one attached picture.
+    streams = [
+        stream
+        for stream in container.streams.video
+        if not stream.disposition & Disposition.attached_pic
+    ]
+    if not streams:
+        container.close()
+        raise VideoError(path, "holds no video stream (audio only?)")
+    stream = streams[0]
+    if stream.codec_context is None:
+        container.close()
+        raise VideoError(path, "its video codec is not supported")
+    stream.codec_context.thread_type = "AUTO" if num_threads > 1 else "SLICE"
+    stream.codec_context.thread_count = num_threads
+    # Without this, decoders paint over damage in grey and report success.
+    stream.codec_context.options = {"err_detect": "explode"}
+    return container, stream
+
+
+def _why_not_opened(path: str, error: Exception) -> str:
+    if os.path.isdir(path):
+        return "is a folder, not a video file"
+    if not os.path.exists(path):
+        return "no such file"
+    if isinstance(error, PermissionError):
+        return "no permission to read it"
+    text = getattr(error, "strerror", None) or str(error)
+    return f"not a readable video, or cut short ({text})"
