@@ -138,7 +138,9 @@ class FramePrediction:
     Args:
         observed: Mean over the transitions whose target the model has seen.
         unseen: Mean over the forecast of the one frame it has not seen.
+        clips: Number of clips that were measured, where that is known.
     """
 
     observed: Bounds | None = None
     unseen: Bounds | None = None
+    clips: int | None = None
