@@ -7,7 +7,7 @@ together; BUILD_NOTES.md names the exact versions and the commands.
 import re
 from pathlib import Path
 
-from setuptools import find_packages, setup
+from setuptools import find_namespace_packages, setup
 
 ROOT = Path(__file__).parent
 
@@ -74,9 +74,8 @@ setup(
     ),
     long_description=read_long_description(),
     long_description_content_type="text/markdown",
-    packages=find_packages(include=["keras_dynamonet", "keras_dynamonet.*"]),
-    include_package_data=True,
-    package_data={"keras_dynamonet": ["py.typed"]},
+    packages=find_namespace_packages(include=["keras_dynamonet", "keras_dynamonet.*"]),
+    package_data={"": ["py.typed", "*.css", "*.html", "*.j2", "*.js", "*.json"]},
     python_requires=">=3.11",
     install_requires=RUNTIME,
     extras_require=EXTRAS,
