@@ -1,0 +1,50 @@
+"""The optimizer of a run."""
+
+import keras
+
+from keras_dynamonet.training.config import TrainConfig
+from keras_dynamonet.training.schedules import WarmupCosine
+
+NOT_DECAYED = ("bias", "gamma", "beta")
+"""Variables that are shifts and scales: pulling them to zero regularises nothing."""
+
+
+def make_optimizer(config: TrainConfig, steps_per_epoch: int) -> keras.Optimizer:
+    """An optimizer with the learning rate, decay and clipping of a configuration.
+
+    Args:
+        config: The run's configuration.
+        steps_per_epoch: Training steps of one epoch, at least 1.
+
+    Returns:
+        AdamW, or SGD with Nesterov momentum. Both decay the weights apart from the
+        gradient, by `weight_decay * learning_rate` a step, kernels only.
+
+    Example:
+
+    >>> config = TrainConfig(epochs=10, warmup_epochs=1, optimizer="sgd")
+    >>> optimizer = make_optimizer(config, steps_per_epoch=100)
+    >>> float(optimizer.learning_rate)  # of the first step: a hundredth of 1e-3
+    9.999999747378752e-06
+    """
+    total_steps = config.epochs * steps_per_epoch
+    schedule = WarmupCosine(
+        config.learning_rate,
+        total_steps,
+        warmup_steps=min(total_steps, round(config.warmup_epochs * steps_per_epoch)),
+        final_share=config.final_learning_rate,
+    )
+    shared = {
+        "learning_rate": schedule,
+        "weight_decay": config.weight_decay,
+        "global_clipnorm": config.clip_norm or None,
+    }
+    if config.optimizer == "sgd":
+        optimizer = keras.optimizers.SGD(
+            momentum=config.momentum, nesterov=config.momentum > 0, **shared
+        )
+    else:
+        optimizer = keras.optimizers.AdamW(**shared)
+    if config.weight_decay:
+        optimizer.exclude_from_weight_decay(var_names=NOT_DECAYED)
+    return optimizer
