@@ -1,0 +1,179 @@
+"""The model of a run: from a preset, or from another model's architecture and weights.
+
+Weights are taken over wherever the layer's path and the shape of the weight agree, so
+that a backbone trained on other classes, or on no labels at all, can be the start.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import keras
+
+from keras_dynamonet.errors import UserError
+from keras_dynamonet.models.dynamonet import DynamoNet
+from keras_dynamonet.models.presets import PRESETS
+from keras_dynamonet.training.config import TrainConfig
+from keras_dynamonet.training.optimizers import make_optimizer
+from keras_dynamonet.training.trained_model import load_trained_model
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_PRESET = "nano-16f"
+DEFAULT_FPS = 12.0
+
+
+@dataclass(frozen=True)
+class WeightTransfer:
+    """What :func:`copy_weights` did.
+
+    Args:
+        copied: Paths of the variables that were taken over.
+        kept: Paths of those that keep their fresh values.
+    """
+
+    copied: tuple[str, ...]
+    kept: tuple[str, ...]
+
+
+def build_model(config: TrainConfig, class_names: Sequence[str] | None) -> keras.Model:
+    """The model that a configuration describes, with its starting weights.
+
+    Args:
+        config: The run's configuration.
+        class_names: Names of the classes, or `None` to learn frames alone.
+
+    Raises:
+        UserError: If the preset is unknown, an argument does not fit the model, or
+            nothing of `config.init` fits.
+    """
+    if config.init is None:
+        return _from_preset(config, class_names)
+    source = load_trained_model(config.init).model
+    if config.preset is not None:
+        model = _from_preset(config, class_names)
+    else:
+        model = _like(source, config, class_names)
+    # A head trained on other classes would name the new ones wrongly.
+    same_classes = source.class_names == model.class_names
+    transfer = copy_weights(source, model, skip=() if same_classes else ("action/",))
+    if not any("backbone" in path or "conv" in path for path in transfer.copied):
+        raise UserError(
+            f"{config.init}: none of its convolutions fits the model. Leave out "
+            "--preset to take its architecture over."
+        )
+    logger.info(
+        "Took over %d of %d variables from %s; fresh: %s",
+        len(transfer.copied),
+        len(transfer.copied) + len(transfer.kept),
+        config.init,
+        ", ".join(transfer.kept) or "none",
+    )
+    return model
+
+
+def compile_model(
+    model: keras.Model, config: TrainConfig, steps_per_epoch: int
+) -> None:
+    """Compiles a model with the optimizer and losses of a configuration.
+
+    Raises:
+        UserError: If the frame loss is unknown.
+    """
+    try:
+        model.compile(
+            optimizer=make_optimizer(config, steps_per_epoch),
+            frame_loss=config.frame_loss,
+            action_loss_weight=1.0 if config.task == "actions" else 0.0,
+            frame_loss_weight=config.frame_loss_weight,
+            teacher_weight=config.teacher_weight,
+            jit_compile=config.jit,
+            steps_per_execution=config.steps_per_execution,
+        )
+    except ValueError as error:
+        raise UserError(str(error)) from error
+
+
+def copy_weights(
+    source: keras.Model, target: keras.Model, *, skip: tuple[str, ...] = ()
+) -> WeightTransfer:
+    """Copies every variable whose path and shape agree in both models.
+
+    Args:
+        source: Where to take from.
+        target: Changed in place.
+        skip: Beginnings of paths to leave as they are, e.g. `("action/",)`.
+
+    Returns:
+        What was copied and what was not.
+    """
+    available = {_path(source, v): v for v in source.weights}
+    copied, kept = [], []
+    for variable in target.weights:
+        path = _path(target, variable)
+        other = available.get(path)
+        fits = other is not None and tuple(other.shape) == tuple(variable.shape)
+        if fits and not path.startswith(skip):
+            variable.assign(other)
+            copied.append(path)
+        else:
+            kept.append(path)
+    return WeightTransfer(tuple(copied), tuple(kept))
+
+
+def _from_preset(config: TrainConfig, class_names: Sequence[str] | None) -> keras.Model:
+    preset = config.preset or DEFAULT_PRESET
+    if preset not in PRESETS:
+        raise UserError(f"`--preset {preset}` is unknown. Known: {', '.join(PRESETS)}.")
+    arguments = dict(config.model)
+    backbone = dict(arguments.pop("backbone", {}))
+    if config.num_frames is not None:
+        backbone["num_frames"] = config.num_frames
+    try:
+        return DynamoNet.from_preset(
+            preset,
+            num_classes=len(class_names) if class_names else 1,
+            class_names=class_names,
+            size=config.size,
+            fps=_fps(config, DEFAULT_FPS),
+            backbone=backbone,
+            **arguments,
+        )
+    except (TypeError, ValueError) as error:
+        raise UserError(f"The model cannot be built: {error}") from error
+
+
+def _like(
+    source: keras.Model, config: TrainConfig, class_names: Sequence[str] | None
+) -> keras.Model:
+    """A model of the same architecture for other classes, frames or arguments."""
+    settings = source.get_config()
+    arguments = dict(config.model)
+    backbone = dict(arguments.pop("backbone", {}))
+    if config.size is not None:
+        backbone["size"] = config.size
+    if config.num_frames is not None:
+        backbone["num_frames"] = config.num_frames
+    settings["backbone"]["config"].update(backbone)
+    settings.update(
+        arguments,
+        num_classes=len(class_names) if class_names else 1,
+        class_names=list(class_names) if class_names else None,
+        fps=_fps(config, source.fps),
+        name=None,
+        dtype=None,
+    )
+    settings["backbone"]["config"]["dtype"] = None  # that of the new run
+    try:
+        return DynamoNet.from_config(settings)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"The model cannot be built: {error}") from error
+
+
+def _fps(config: TrainConfig, default: float | None) -> float | None:
+    return None if config.stride is not None else config.fps or default
+
+
+def _path(model: keras.Model, variable: keras.Variable) -> str:
+    """A variable's path below the model, whose own name may differ."""
+    return variable.path.removeprefix(f"{model.name}/")

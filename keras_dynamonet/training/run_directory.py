@@ -1,0 +1,154 @@
+"""The folder of a run: what lies where, and who may write to it."""
+
+import csv
+import datetime
+import importlib.metadata
+import json
+import platform
+import shlex
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from keras_dynamonet.errors import UserError
+from keras_dynamonet.files import atomic_path
+
+VERSIONED = (
+    "keras-dynamonet",
+    "keras",
+    "tensorflow",
+    "numpy",
+    "av",
+    "opencv-python-headless",
+)
+
+
+class RunDirectory:
+    """Paths inside the folder of one training run.
+
+    Attributes:
+        path: The folder.
+        config: `config.json`, the settings; `--config` accepts it.
+        environment: `environment.json`: command, versions and data.
+        last: `last.keras`, the newest checkpoint, to resume from.
+        best: `best.keras`, architecture and weights of the best epoch.
+        state: `state.json`, where the run is, for people and scripts to read.
+        history: `history.csv`, losses and metrics of every epoch.
+        tensorboard: `tensorboard/`, event files.
+        bad_files: `bad_files.json`, videos that could not be read.
+        evaluation: `evaluation/`, written by `dynamonet evaluate`.
+
+    Example:
+
+    >>> RunDirectory("runs/first").best.as_posix()
+    'runs/first/best.keras'
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        self.config = self.path / "config.json"
+        self.environment = self.path / "environment.json"
+        self.last = self.path / "last.keras"
+        self.best = self.path / "best.keras"
+        self.state = self.path / "state.json"
+        self.history = self.path / "history.csv"
+        self.tensorboard = self.path / "tensorboard"
+        self.bad_files = self.path / "bad_files.json"
+        self.evaluation = self.path / "evaluation"
+
+    def check_free(self, *, overwrite: bool = False) -> None:
+        """Checks that a new run may be written here.
+
+        Args:
+            overwrite: Whether an earlier run may be deleted. A folder that holds other
+                things is never touched.
+
+        Raises:
+            UserError: If the folder holds an earlier run, or is no run's folder.
+        """
+        if not self.path.exists():
+            return
+        if not self.path.is_dir():
+            raise UserError(f"{self.path}: is a file; a run needs a folder.")
+        if any(self.path.iterdir()):
+            if not self.config.exists():
+                raise UserError(
+                    f"{self.path}: holds files that are not a run's. "
+                    "Choose an empty or a new folder."
+                )
+            if not overwrite:
+                raise UserError(
+                    f"{self.path}: holds a run already. Go on with --resume, replace "
+                    "it with --overwrite, or choose another folder."
+                )
+
+    def start(self) -> None:
+        """Makes the folder for a new run; an earlier run in it is deleted.
+
+        Raises:
+            UserError: If the folder cannot be made, or is no run's folder.
+        """
+        self.check_free(overwrite=True)
+        try:
+            if self.path.exists():
+                shutil.rmtree(self.path)
+            self.path.mkdir(parents=True)
+        except OSError as error:
+            raise UserError(
+                f"{self.path}: cannot be made: {error.strerror}."
+            ) from error
+
+    def add_bad_files(self, found: dict[str, list[dict]]) -> None:
+        """Adds to `bad_files.json`, lists of `path`, `reason` and `count` by kind."""
+        known = (
+            json.loads(self.bad_files.read_text()) if self.bad_files.exists() else {}
+        )
+        merged = {}
+        for kind, files in found.items():
+            by_path = {file["path"]: file for file in known.get(kind, [])}
+            for file in files:
+                earlier = by_path.get(file["path"], {"count": 0})
+                count = earlier["count"] + file["count"]
+                by_path[file["path"]] = {**file, "count": count}
+            merged[kind] = [by_path[path] for path in sorted(by_path)]
+        self.write_json(self.bad_files, merged)
+
+    def write_json(self, path: Path, document: Any) -> None:
+        """Writes one of the JSON files, whole or not at all."""
+        with atomic_path(path) as temporary:
+            temporary.write_text(json.dumps(document, indent=2) + "\n")
+
+    def write_history(self, rows: list[dict[str, float]]) -> None:
+        """Writes `history.csv`, one row an epoch."""
+        names = list(dict.fromkeys(name for row in rows for name in row))
+        with atomic_path(self.history) as temporary:
+            with temporary.open("w", newline="") as file:
+                writer = csv.DictWriter(file, names)
+                writer.writeheader()
+                writer.writerows(rows)
+
+
+def describe_environment() -> dict[str, Any]:
+    """The command that is running, when, and the versions that matter.
+
+    Example:
+
+    >>> sorted(describe_environment())
+    ['command', 'platform', 'python', 'started', 'versions']
+    """
+    program = Path(sys.argv[0]).name
+    return {
+        "command": shlex.join([program, *sys.argv[1:]]),
+        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "versions": {name: _version(name) for name in VERSIONED},
+    }
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None

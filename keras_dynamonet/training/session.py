@@ -1,0 +1,168 @@
+"""From a model and a starting point to the end of the training."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_dynamonet.data.bad_files import BadFileLog
+from keras_dynamonet.data.clip_sampling import ClipSpec
+from keras_dynamonet.data.pipeline import evaluation_dataset, training_dataset
+from keras_dynamonet.training.checkpoints import RunState
+from keras_dynamonet.training.config import TrainConfig
+from keras_dynamonet.training.data_clock import DataClock
+from keras_dynamonet.training.data_errors import original_errors
+from keras_dynamonet.training.interruption import StopRequest
+from keras_dynamonet.training.recorder import Recorder
+from keras_dynamonet.training.run_directory import RunDirectory
+from keras_dynamonet.training.tensorboard_log import TensorBoardLog
+from keras_dynamonet.training.throughput import Throughput
+from keras_dynamonet.training.training_data import TrainingData, make_augmentation
+
+SHOWN_CLIPS = 3
+"""Clips whose predicted frames go into the TensorBoard log."""
+
+
+@dataclass
+class Session:
+    """One process's share of a run.
+
+    Args:
+        config: What to do.
+        run: Where to keep it.
+        data: What to learn from.
+        model: Compiled, with its optimizer where `state` left it.
+        spec: The clips that the model takes.
+        state: Where the run is; kept up to date.
+        bad_files: Collects the videos that cannot be read.
+    """
+
+    config: TrainConfig
+    run: RunDirectory
+    data: TrainingData
+    model: keras.Model
+    spec: ClipSpec
+    state: RunState
+    bad_files: BadFileLog = field(default_factory=BadFileLog)
+
+    def __post_init__(self):
+        self._clock = DataClock()
+
+    def fit(self, callbacks: Iterable[keras.callbacks.Callback] = ()) -> None:
+        """Trains to the end of the last epoch.
+
+        Args:
+            callbacks: Further callbacks. They find in `params`: `epochs`, `steps` of an
+                epoch, `first_step`, the steps of the present epoch that an earlier
+                process did, and `validation_steps`.
+
+        Raises:
+            UserError: If the data cannot be read.
+            NonFiniteLossError: If the loss becomes NaN or infinite.
+            TrainingInterrupted: If a signal asks to stop.
+        """
+        state, epochs, callbacks = self.state, self.config.epochs, list(callbacks)
+        with StopRequest() as stop:
+            recorder = Recorder(
+                self.run,
+                state,
+                stop,
+                validation=self._validation(),
+                checkpoint_steps=self.config.checkpoint_steps,
+                validation_callbacks=callbacks,
+            )
+            chain = keras.callbacks.CallbackList(
+                [
+                    Throughput(self._clock, self.config.batch_size),
+                    recorder,
+                    self._tensorboard(),
+                    *callbacks,
+                ],
+                add_history=True,
+                model=self.model,
+            )
+            chain.set_params(self._params())
+            with original_errors(self.bad_files):
+                if state.unvalidated is not None:
+                    chain.on_epoch_end(state.epoch, dict(state.unvalidated))
+                if state.step_in_epoch:
+                    self._fit_epochs(chain, state.epoch + 1)
+                if state.epoch < epochs:
+                    chain.set_params(self._params())
+                    self._fit_epochs(chain, epochs)
+
+    def _fit_epochs(self, chain: keras.callbacks.CallbackList, epochs: int) -> None:
+        """Goes on from `state`, in the middle of an epoch or not, up to `epochs`."""
+        dataset = training_dataset(
+            self.data.train,
+            self.spec,
+            batch_size=self.config.batch_size,
+            seed=self.config.seed,
+            augmentation=make_augmentation(self.config),
+            start_step=self.state.step,
+            bad_files=self.config.bad_files,
+            max_bad_share=self.config.max_bad_share,
+            workers=self.config.workers,
+            bad_file_log=self.bad_files,
+        )
+        if self.config.task == "frames":
+            dataset = dataset.map(lambda clips, labels: clips)
+        self.model.fit(
+            self._clock.attach(dataset),
+            initial_epoch=self.state.epoch,
+            epochs=epochs,
+            steps_per_epoch=self.state.steps_per_epoch - self.state.step_in_epoch,
+            callbacks=chain,
+            shuffle=False,  # the dataset has an order of its own
+            verbose=0,
+        )
+
+    def _validation(self) -> tf.data.Dataset | None:
+        if self.data.validation is None:
+            return None
+        dataset = evaluation_dataset(
+            self.data.validation,
+            self.spec,
+            batch_size=self.config.batch_size,
+            bad_files="raise" if self.config.bad_files == "raise" else "skip",
+            max_bad_share=self.config.max_bad_share,
+            workers=self.config.workers,
+            bad_file_log=self.bad_files,
+        )
+        if self.config.task == "frames":
+            return dataset.map(lambda clips, labels, videos: clips)
+        return dataset.map(lambda clips, labels, videos: (clips, labels))
+
+    def _tensorboard(self) -> TensorBoardLog:
+        return TensorBoardLog(
+            self.run.tensorboard,
+            steps_per_epoch=self.state.steps_per_epoch,
+            first_step=self.state.step,
+            clips=self._clips_to_show(),
+        )
+
+    def _clips_to_show(self) -> np.ndarray | None:
+        """Middle clips of a few videos, evenly spread over the classes."""
+        manifest = self.data.validation or self.data.train
+        spread = np.linspace(0, len(manifest) - 1, SHOWN_CLIPS).round()
+        dataset = evaluation_dataset(
+            manifest.subset(np.unique(spread)),
+            self.spec,
+            batch_size=SHOWN_CLIPS,
+            max_bad_share=1.0,
+        )
+        return next((clips.numpy() for clips, *_ in dataset), None)
+
+    def _params(self) -> dict[str, int]:
+        validation = self.data.validation
+        return {
+            "epochs": self.config.epochs,
+            "steps": self.state.steps_per_epoch,
+            "first_step": self.state.step_in_epoch,
+            "validation_steps": (
+                math.ceil(len(validation) / self.config.batch_size) if validation else 0
+            ),
+        }

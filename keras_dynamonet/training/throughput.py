@@ -1,0 +1,61 @@
+"""Speed of training, and how much of the time goes into waiting for data."""
+
+import time
+
+import keras
+
+from keras_dynamonet.training.data_clock import DataClock
+
+
+class Throughput(keras.callbacks.Callback):
+    """Adds `clips_per_second` and `data_wait_share` to the logs.
+
+    During an epoch they cover the last seconds, at its end the whole of it, less the
+    very first step of the process, in which TensorFlow traces the model.
+
+    Args:
+        clock: Measures the waiting.
+        batch_size: Clips a step.
+        window_seconds: How far back "the last seconds" reach.
+    """
+
+    def __init__(self, clock: DataClock, batch_size: int, window_seconds: float = 10.0):
+        super().__init__()
+        self._clock = clock
+        self._batch_size = batch_size
+        self._window_seconds = window_seconds
+        self._start = None
+        self._traced = False
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._begin = self._start = self._mark(0)
+        self._recent = [self._start]
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._recent.append(self._mark(batch + 1))
+        if not self._traced:
+            self._start, self._recent = self._recent[-1], self._recent[-1:]
+            self._traced = True
+        horizon = self._recent[-1][0] - self._window_seconds
+        while len(self._recent) > 2 and self._recent[1][0] < horizon:
+            del self._recent[0]
+        logs.update(self._rates(self._recent[0]))
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self._start is None:
+            return  # an epoch of an earlier process
+        alone = self._start is self._recent[-1]  # no step but the first
+        logs.update(self._rates(self._begin if alone else self._start))
+
+    def _mark(self, steps: int) -> tuple[float, int, float]:
+        return time.perf_counter(), steps, self._clock.seconds
+
+    def _rates(self, start: tuple[float, int, float]) -> dict[str, float]:
+        seconds, steps, waited = (
+            now - then for now, then in zip(self._recent[-1], start, strict=True)
+        )
+        seconds = max(seconds, 1e-9)
+        return {
+            "clips_per_second": steps * self._batch_size / seconds,
+            "data_wait_share": min(1.0, waited / seconds),
+        }

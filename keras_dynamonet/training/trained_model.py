@@ -1,0 +1,89 @@
+"""A trained model together with the clips it expects."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from keras_dynamonet.data.clip_sampling import ClipSpec
+from keras_dynamonet.errors import UserError
+from keras_dynamonet.models.dynamonet import DynamoNet
+from keras_dynamonet.models.loading import load_model
+from keras_dynamonet.training.run_directory import RunDirectory
+from keras_dynamonet.training.settings import load_settings
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A model that is ready to be evaluated or to predict.
+
+    Args:
+        model: The model, not compiled.
+        spec: The clips that it was trained on.
+        path: The `.keras` file.
+        run: The folder of its run, or `None` for a file of its own.
+    """
+
+    model: DynamoNet
+    spec: ClipSpec
+    path: Path
+    run: RunDirectory | None
+
+    @property
+    def class_names(self) -> list[str]:
+        """Names of the classes.
+
+        Raises:
+            UserError: If the model was trained on frames alone.
+        """
+        if not self.model.class_names:
+            raise UserError(
+                f"{self.path}: was trained on frames alone and knows no actions. "
+                "Train a classifier from it: dynamonet train DATA --init "
+                f"{self.run.path if self.run else self.path}"
+            )
+        return list(self.model.class_names)
+
+
+def load_trained_model(
+    path: str | Path, *, fps: float | None = None, stride: int | None = None
+) -> TrainedModel:
+    """Loads the best model of a run, or a `.keras` file.
+
+    Args:
+        path: The folder of a run, or a `.keras` file. A file inside a run's folder is
+            read with the settings of that run.
+        fps: Frames a second of the clips. Default: as in training.
+        stride: Source frames from one clip frame to the next, instead of `fps`.
+
+    Raises:
+        UserError: If there is no model, it cannot be read, or is no DynamoNet.
+    """
+    path = Path(path)
+    file = RunDirectory(path).best if path.is_dir() else path
+    if path.is_dir() and not file.exists():
+        raise UserError(
+            f"{path}: holds no trained model (no best.keras). Name the folder of a "
+            "run that has finished an epoch, or a .keras file."
+        )
+    model = load_model(file, compile=False)
+    if not isinstance(model, DynamoNet):
+        raise UserError(f"{file}: holds a {type(model).__name__}, not a DynamoNet.")
+    run = RunDirectory(file.parent)
+    if not run.config.exists():
+        run = None
+    settings = load_settings(run.config) if run else {}
+    height, width = model.frame_size
+    if height != width:
+        raise UserError(f"{file}: frames must be square, but are {height}x{width}.")
+    if stride is None and fps is None:
+        fps, stride = model.fps, settings.get("stride")
+    try:
+        spec = ClipSpec(
+            num_frames=model.num_frames,
+            size=height,
+            fps=fps,
+            stride=stride or 1,
+            short_videos=settings.get("short_videos", "loop"),
+        )
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    return TrainedModel(model, spec, file, run)
