@@ -1,0 +1,166 @@
+"""The model card: what a model is, how it was made, and what it was found to do."""
+
+import csv
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from keras_dynamonet.files import atomic_path
+from keras_dynamonet.training.evaluation import EvaluationResult
+from keras_dynamonet.training.run_directory import describe_environment
+from keras_dynamonet.training.settings import load_settings
+from keras_dynamonet.training.trained_model import TrainedModel
+
+
+def make_model_card(
+    trained: TrainedModel, result: EvaluationResult, data: str
+) -> dict[str, Any]:
+    """Collects the card as a JSON document.
+
+    Args:
+        trained: The model that was evaluated.
+        result: What was found.
+        data: DATA as it was named.
+
+    Returns:
+        Sections `model`, `training` (`None` for a file without a run) and `evaluation`.
+    """
+    model, run = trained.model, trained.run
+    training = None
+    if run is not None:
+        training = {
+            **json.loads(run.environment.read_text()),
+            "settings": load_settings(run.config),
+            "state": json.loads(run.state.read_text()),
+        }
+    return {
+        "model": {
+            "file": str(trained.path),
+            "sha256": hashlib.sha256(trained.path.read_bytes()).hexdigest(),
+            "parameters": model.count_params(),
+            "class_names": result.class_names,
+            "observed_frames": model.num_frames,
+            "frame_size_px": list(model.frame_size),
+            "fps": trained.spec.fps,
+            "stride": trained.spec.stride if trained.spec.fps is None else None,
+            "kernel_size_px": model.kernel_size,
+            "filter_source": model.filter_source,
+        },
+        "training": training,
+        "evaluation": {**describe_environment(), "data": data, **result.to_json()},
+    }
+
+
+def write_evaluation(
+    folder: str | Path, card: dict[str, Any], result: EvaluationResult
+) -> None:
+    """Writes `model_card.json`, `model_card.md` and `predictions.csv`."""
+    folder = Path(folder)
+    with atomic_path(folder / "model_card.json") as temporary:
+        temporary.write_text(json.dumps(card, indent=2) + "\n")
+    with atomic_path(folder / "model_card.md") as temporary:
+        temporary.write_text(format_model_card(card))
+    if result.class_names:
+        with atomic_path(folder / "predictions.csv") as temporary:
+            _write_predictions(temporary, result)
+
+
+def format_model_card(card: dict[str, Any]) -> str:
+    """The card as Markdown."""
+    sections = [_model_section(card["model"])]
+    if card["training"]:
+        sections.append(_training_section(card["training"]))
+    sections.append(_evaluation_section(card["evaluation"]))
+    return "\n".join(sections)
+
+
+def _model_section(model: dict[str, Any]) -> str:
+    height, width = model["frame_size_px"]
+    pace = (
+        f"{model['fps']:g} frames a second"
+        if model["fps"]
+        else f"one frame in {model['stride']} of the video"
+    )
+    classes = ", ".join(model["class_names"]) or "none: learnt from frames alone"
+    return f"""# Model card: {Path(model["file"]).name}
+
+DynamoNet with {model["parameters"]:,} parameters. It observes
+{model["observed_frames"]} frames of {height} x {width} pixels at {pace} and forecasts
+the next one with filters of {model["kernel_size_px"]} x {model["kernel_size_px"]}
+pixels ({model["filter_source"]}).
+
+- Classes: {classes}
+- File: `{model["file"]}`
+- SHA-256: `{model["sha256"]}`
+"""
+
+
+def _training_section(training: dict[str, Any]) -> str:
+    state = training["state"]
+    versions = ", ".join(f"{k} {v}" for k, v in training["versions"].items() if v)
+    return f"""## Training
+
+- Command: `{training["command"]}`
+- Videos: {training["training_videos"]} ({training["training_labelled"]} with a label),
+  fingerprint `{training["training_fingerprint"]}`
+- Best epoch: {state["best_epoch"]} of {state["epoch"]}, {state["step"]} steps,
+  {state["seconds"]:.0f} s
+- Started: {training["started"]}, Python {training["python"]}, {versions}
+"""
+
+
+def _evaluation_section(found: dict[str, Any]) -> str:
+    lines = [
+        "## Evaluation",
+        "",
+        f"- Command: `{found['command']}`",
+        f"- Data: `{found['data']}`, {found['videos']} videos, "
+        f"{len(found['bad_files'])} more could not be read, "
+        f"fingerprint `{found['data_fingerprint']}`",
+        f"- Protocol: {found['protocol']['text']}",
+        "",
+    ]
+    if found["video_accuracy"]:
+        lines += ["| accuracy | value | 95 % interval | correct |"]
+        lines += ["| --- | --- | --- | --- |"]
+        for label in ("video", "top5", "clip"):
+            row = found[f"{label}_accuracy"]
+            lines.append(f"| {label.replace('top5', 'video, top 5')} | {_cells(row)} |")
+        lines += ["", "| class | accuracy | 95 % interval | correct |"]
+        lines += ["| --- | --- | --- | --- |"]
+        for name, row in found["per_class"].items():
+            lines.append(f"| {name} | {_cells(row) if row else 'no videos | | '} |")
+        lines.append("")
+    if found["frame_psnr_db"]:
+        quality = found["frame_psnr_db"]
+        lines += [
+            f"Next-frame prediction on {quality['clips']} clips, PSNR in dB:",
+            "",
+            "| frame | copy the last (floor) | model | best filter (ceiling) |",
+            "| --- | --- | --- | --- |",
+        ]
+        for part in ("observed", "unseen"):
+            if quality[part]:
+                cells = " | ".join(f"{value:.2f}" for value in quality[part].values())
+                lines.append(f"| {part} | {cells} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _cells(accuracy: dict[str, Any]) -> str:
+    value, low, high = (100 * accuracy[key] for key in ("value", "low", "high"))
+    counts = f"{accuracy['correct']} of {accuracy['total']}"
+    return f"{value:.1f} % | {low:.1f} to {high:.1f} % | {counts}"
+
+
+def _write_predictions(path: Path, result: EvaluationResult) -> None:
+    with path.open("w", newline="", errors="surrogateescape") as file:
+        writer = csv.writer(file)
+        writer.writerow(["path", "class", "predicted", *result.class_names])
+        for name, label, row in zip(
+            result.video_paths, result.labels, result.probabilities, strict=True
+        ):
+            true = result.class_names[label] if label >= 0 else ""
+            predicted = result.class_names[int(row.argmax())]
+            writer.writerow([name, true, predicted, *(f"{p:.6f}" for p in row)])
