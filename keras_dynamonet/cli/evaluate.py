@@ -1,0 +1,142 @@
+"""`dynamonet evaluate`: accuracy and frame prediction on held-out videos."""
+
+import argparse
+from pathlib import Path
+
+from keras_dynamonet.cli.output import (
+    load_tensorflow,
+    make_table,
+    print_json,
+    result_console,
+    say,
+    step_progress,
+)
+
+EXAMPLES = """\
+examples:
+  dynamonet evaluate runs/first videos --split test
+  dynamonet evaluate runs/first videos --clips 10 --crops 3 --json
+"""
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    """Adds the program and its options to the command `dynamonet`."""
+    parser = subparsers.add_parser(
+        "evaluate",
+        help="measure a model on labelled videos",
+        description="Measures accuracy and frame prediction under a stated protocol, "
+        "and writes a model card.",
+        epilog=EXAMPLES,
+    )
+    parser.add_argument("model", metavar="RUN", help="folder of a run, or .keras file")
+    parser.add_argument("data", metavar="DATA", help="labelled videos, as for train")
+    parser.add_argument("--layout", default="auto", help="layout of DATA")
+    parser.add_argument(
+        "--split", help="part of DATA (default: test where there is one)"
+    )
+    parser.add_argument(
+        "--clips", type=int, default=1, help="clips spread over a video (default: 1)"
+    )
+    parser.add_argument(
+        "--crops", type=int, default=1, help="squares over its long side (default: 1)"
+    )
+    parser.add_argument(
+        "--frame-clips",
+        type=int,
+        default=64,
+        help="clips to measure frame prediction on; 0: none (default: 64)",
+    )
+    parser.add_argument(
+        "--batch-size", type=int, default=16, help="clips at a time (default: 16)"
+    )
+    parser.add_argument(
+        "--max-bad-share",
+        type=float,
+        default=0.1,
+        help="stop when more than this share cannot be read (default: 0.1)",
+    )
+    parser.add_argument(
+        "--out", metavar="FOLDER", help="where to write (default: RUN/evaluation)"
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print the model card as JSON"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Evaluates and writes the card."""
+    load_tensorflow(verbose=arguments.verbose)
+    from keras_dynamonet.training.evaluation import Protocol, evaluate
+    from keras_dynamonet.training.model_card import make_model_card, write_evaluation
+    from keras_dynamonet.training.trained_model import load_trained_model
+    from keras_dynamonet.training.training_data import load_evaluation_data
+
+    protocol = Protocol(arguments.clips, arguments.crops)
+    trained = load_trained_model(arguments.model)
+    manifest = load_evaluation_data(
+        arguments.data,
+        layout=arguments.layout,
+        split=arguments.split,
+        class_names=trained.model.class_names,
+    )
+    with step_progress("evaluating") as progress:
+        result = evaluate(
+            trained,
+            manifest,
+            protocol=protocol,
+            batch_size=arguments.batch_size,
+            frame_clips=arguments.frame_clips,
+            max_bad_share=arguments.max_bad_share,
+            progress=progress,
+        )
+    card = make_model_card(trained, result, arguments.data)
+    folder = Path(arguments.out) if arguments.out else _default_folder(trained)
+    write_evaluation(folder, card, result)
+    if arguments.json:
+        print_json(card)
+    else:
+        _show(card["evaluation"])
+    say(f"Written: {folder}/model_card.md, model_card.json")
+    return 0
+
+
+def _default_folder(trained) -> Path:
+    if trained.run is not None:
+        return trained.run.evaluation
+    return trained.path.with_name(f"{trained.path.stem}_evaluation")
+
+
+def _show(found: dict) -> None:
+    console = result_console()
+    bad = len(found["bad_files"])
+    console.print(
+        f"{found['videos']} videos, {found['protocol']['text']}"
+        + (f"; {bad} could not be read" if bad else ""),
+        markup=False,
+    )
+    if found["video_accuracy"]:
+        columns = ("correct", "accuracy", "95 % interval")
+        table = make_table("", *columns, numbers=columns)
+        for name in ("video", "top5", "clip"):
+            row = found[f"{name}_accuracy"]
+            table.add_row(name.replace("top5", "video, top 5"), *_cells(row))
+        table.add_section()
+        for name, row in found["per_class"].items():
+            table.add_row(name, *(_cells(row) if row else ("no videos", "", "")))
+        console.print(table)
+    if found["frame_psnr_db"]:
+        quality = found["frame_psnr_db"]
+        columns = ("copy the last", "model", "best filter")
+        table = make_table("next frame, PSNR in dB", *columns, numbers=columns)
+        for part in ("observed", "unseen"):
+            if quality[part]:
+                table.add_row(part, *(f"{x:.2f}" for x in quality[part].values()))
+        console.print()
+        console.print(table)
+
+
+def _cells(accuracy: dict) -> tuple[str, str, str]:
+    value, low, high = (100 * accuracy[key] for key in ("value", "low", "high"))
+    counts = f"{accuracy['correct']}/{accuracy['total']}"
+    return counts, f"{value:.1f} %", f"{low:.1f} to {high:.1f} %"

@@ -1,0 +1,133 @@
+"""What the programs write: results to standard output, the rest to standard error."""
+
+import contextlib
+import importlib
+import json
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+PACKAGE = "keras_dynamonet"
+
+
+def error_console() -> Console:
+    """The console on standard error, for messages and progress bars."""
+    return _ERRORS
+
+
+def result_console() -> Console:
+    """A console on standard output, for results."""
+    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+_ERRORS = Console(stderr=True, highlight=False)
+
+
+def fail(message: str, *, status: int = 1) -> int:
+    """Writes one line about an error and returns the exit status."""
+    say(f"dynamonet: error: {message}")
+    return status
+
+
+def say(message: str) -> None:
+    """Writes a line to standard error, above any progress bar."""
+    _ERRORS.print(message, markup=False, soft_wrap=True)
+
+
+def print_json(document: Any) -> None:
+    """Writes one JSON document to standard output."""
+    print(json.dumps(document, indent=2), flush=True)
+
+
+def make_table(*columns: str, numbers: Sequence[str] = ()) -> Table:
+    """A plain table; the columns in `numbers` are aligned to the right."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, justify="right" if column in numbers else "left")
+    return table
+
+
+@contextlib.contextmanager
+def step_progress(name: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar as a function of steps done and steps in all.
+
+    It shows on a terminal only, and goes away at the end.
+    """
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=40),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=_ERRORS,
+        transient=True,
+        disable=not _ERRORS.is_terminal,
+    )
+    with bar:
+        task = bar.add_task(name, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def setup_logging(*, verbose: bool) -> None:
+    """Sends the library's messages to standard error, above any progress bar.
+
+    Args:
+        verbose: Whether to show details, and the library's time stamps.
+    """
+    handler = _ConsoleHandler()
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    package = logging.getLogger(PACKAGE)
+    package.handlers = [handler]
+    package.setLevel(logging.DEBUG if verbose else logging.INFO)
+    package.propagate = False
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if verbose else "3")
+
+
+def load_tensorflow(*, verbose: bool = False) -> None:
+    """Imports TensorFlow without the lines it prints before one can ask it not to.
+
+    They come from compiled code, so the file behind standard error is put aside
+    meanwhile; it is shown after all if the import fails.
+    """
+    if "tensorflow" in sys.modules:
+        return
+    with contextlib.nullcontext() if verbose else _quiet_standard_error():
+        importlib.import_module("tensorflow")
+
+
+class _ConsoleHandler(logging.Handler):
+    """Prints log records with rich, which knows where progress bars are."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        warning = record.levelno > logging.INFO
+        level = f"{record.levelname.lower()}: " if warning else ""
+        say(f"{level}{self.format(record)}")
+
+
+@contextlib.contextmanager
+def _quiet_standard_error() -> Iterator[None]:
+    sys.stderr.flush()
+    saved = os.dup(2)
+    with tempfile.TemporaryFile() as aside:
+        os.dup2(aside.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            aside.seek(0)
+            os.write(saved, aside.read())
+            raise
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)

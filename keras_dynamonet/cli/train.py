@@ -1,0 +1,186 @@
+"""`dynamonet train` and `dynamonet pretrain`: from video files to a model."""
+
+import argparse
+import dataclasses
+from typing import Any
+
+from keras_dynamonet.cli.flags import add_setting_flags, given_settings
+from keras_dynamonet.cli.losses_line import epoch_line
+from keras_dynamonet.cli.output import (
+    load_tensorflow,
+    print_json,
+    result_console,
+    say,
+)
+from keras_dynamonet.errors import UserError
+from keras_dynamonet.training.config import TrainConfig
+from keras_dynamonet.training.settings import from_settings, load_settings
+
+TRAIN_EXAMPLES = """\
+examples:
+  dynamonet train videos --run runs/first --epochs 20
+  dynamonet train videos --unlabelled more_videos --run runs/semi
+  dynamonet train videos --init runs/pretrain --run runs/tuned
+  dynamonet train --resume runs/first
+"""
+
+PRETRAIN_EXAMPLES = """\
+examples:
+  dynamonet pretrain videos --run runs/pretrain --preset resnet18-16f
+  dynamonet train labelled_videos --init runs/pretrain --run runs/tuned
+"""
+
+DATA_HELP = (
+    "videos: a folder of class folders, a CSV or text list, or a split file of UCF101, "
+    "HMDB51 or Kinetics"
+)
+LABELS_ONLY = ("unlabelled",)
+"""Settings that say nothing where no label is learnt."""
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    """Adds both programs to the command `dynamonet`."""
+    train = subparsers.add_parser(
+        "train",
+        help="learn actions from labelled videos",
+        description="Learns actions and next frames from videos.",
+        epilog=TRAIN_EXAMPLES,
+    )
+    train.add_argument("data", metavar="DATA", nargs="?", help=DATA_HELP)
+    add_setting_flags(train, TrainConfig)
+    train.set_defaults(task="actions", home="runs/train")
+
+    pretrain = subparsers.add_parser(
+        "pretrain",
+        help="learn to predict frames from any videos",
+        description="Learns to predict next frames; needs no labels.",
+        epilog=PRETRAIN_EXAMPLES,
+    )
+    pretrain.add_argument(
+        "data", metavar="DATA", nargs="?", help="videos: a folder, a list or one file"
+    )
+    add_setting_flags(pretrain, TrainConfig, leave_out=LABELS_ONLY)
+    pretrain.set_defaults(task="frames", home="runs/pretrain")
+
+    for parser in (train, pretrain):
+        parser.add_argument(
+            "--run",
+            metavar="RUN",
+            dest="run_dir",
+            help=f"folder to write the run to (default: {parser.get_default('home')})",
+        )
+        parser.add_argument(
+            "--resume", metavar="RUN", help="go on with a run that was stopped"
+        )
+        parser.add_argument(
+            "--overwrite", action="store_true", help="replace an earlier run in RUN"
+        )
+        parser.add_argument(
+            "--config",
+            metavar="FILE",
+            help="settings as TOML or JSON, e.g. another run's config.json; "
+            "flags have the last word",
+        )
+        parser.add_argument(
+            "--json", action="store_true", help="print the outcome as JSON"
+        )
+        parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Trains, or goes on training."""
+    if arguments.resume is not None:
+        _refuse_other_arguments(arguments)
+        config = None
+    else:
+        config = make_config(arguments)
+    load_tensorflow(verbose=arguments.verbose)
+    from keras_dynamonet.cli.progress import TrainingProgress
+    from keras_dynamonet.training.run_directory import RunDirectory
+    from keras_dynamonet.training.trainer import load_run_config, resume, train
+
+    _show(config or load_run_config(RunDirectory(arguments.resume)))
+    with TrainingProgress() as progress:
+        if config is None:
+            result = resume(arguments.resume, callbacks=[progress])
+        else:
+            result = train(config, overwrite=arguments.overwrite, callbacks=[progress])
+    outcome = {
+        "run": str(result.run.path),
+        "best_model": str(result.run.best),
+        "best_epoch": result.best_epoch,
+        "epochs": len(result.history),
+        "steps": result.steps,
+        "seconds": round(result.seconds, 1),
+        "bad_files": result.bad_files,
+        **{name: value for name, value in result.best.items() if name != "epoch"},
+    }
+    if arguments.json:
+        print_json(outcome)
+    else:
+        _show_outcome(outcome, learnt_actions="accuracy" in outcome)
+    return 0
+
+
+def make_config(arguments: argparse.Namespace) -> TrainConfig:
+    """The configuration that file and flags make together.
+
+    Raises:
+        UserError: If a setting is unknown or wrong, or DATA is missing.
+    """
+    settings: dict[str, Any] = {}
+    if arguments.config is not None:
+        settings.update(load_settings(arguments.config))
+    settings.update(given_settings(arguments), task=arguments.task)
+    if arguments.data is not None:
+        settings["data"] = arguments.data
+    # A file's run_dir is that of the run it comes from.
+    settings["run_dir"] = arguments.run_dir or arguments.home
+    config = from_settings(TrainConfig, settings)
+    if not config.data:
+        raise UserError("no videos named: give DATA, or --resume RUN.")
+    return config
+
+
+def _refuse_other_arguments(arguments: argparse.Namespace) -> None:
+    others = [f"--{name.replace('_', '-')}" for name in given_settings(arguments)]
+    for name, flag in (
+        ("data", "DATA"),
+        ("run_dir", "--run"),
+        ("config", "--config"),
+        ("overwrite", "--overwrite"),
+    ):
+        if getattr(arguments, name):
+            others.append(flag)
+    if others:
+        raise UserError(
+            f"--resume goes on with the run's own settings; leave out "
+            f"{', '.join(others)}, or start a new run with --init {arguments.resume}."
+        )
+
+
+def _show(config: TrainConfig) -> None:
+    """Writes all settings, a line for each group."""
+    groups: dict[str, list[str]] = {}
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        shown = " ".join(map(str, value)) if isinstance(value, tuple) else value
+        if value is not None and value != {}:
+            pair = f"{field.name}={shown}"
+            groups.setdefault(field.metadata["group"], []).append(pair)
+    for heading, pairs in groups.items():
+        say(f"{heading + ':':<14}{'  '.join(pairs)}")
+
+
+def _show_outcome(outcome: dict[str, Any], *, learnt_actions: bool) -> None:
+    console = result_console()
+    console.print(
+        f"Best epoch: {outcome['best_epoch']} of {outcome['epochs']}  "
+        f"({epoch_line(outcome)})"
+    )
+    console.print(f"Model: {outcome['best_model']}", markup=False)
+    if learnt_actions:
+        console.print(f"Next: dynamonet evaluate {outcome['run']} DATA", markup=False)
+    else:
+        next_command = f"dynamonet train DATA --init {outcome['run']}"
+        console.print(f"Next: {next_command}", markup=False)
