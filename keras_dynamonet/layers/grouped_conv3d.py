@@ -162,21 +162,23 @@ def _traced(inputs, kernel, strides, padding):
 
 
 def _planar(inputs, kernel, strides, padding):
+    kernel, tap_inputs = _meet_taps(inputs, kernel, strides, padding)
     total = None
-    for tap, frames in enumerate(_tap_inputs(inputs, kernel, strides, padding)):
+    for tap, frames in enumerate(tap_inputs):
         term = _conv_frames(frames, kernel[tap], strides, padding)
         total = term if total is None else total + term
     return total
 
 
 def _stacked(inputs, kernel, strides, padding):
+    kernel, tap_inputs = _meet_taps(inputs, kernel, strides, padding)
     taps, height, width, group_channels, filters = kernel.shape
     groups = inputs.shape[-1] // group_channels
     # Within a group the channels of all taps must lie side by side:
     # [g0: tap0 tap1 tap2][g1: tap0 tap1 tap2] ...
     split = [
         ops.reshape(frames, (-1, *frames.shape[1:-1], groups, group_channels))
-        for frames in _tap_inputs(inputs, kernel, strides, padding)
+        for frames in tap_inputs
     ]
     stack = ops.concatenate(split, axis=-1)
     stack = ops.reshape(stack, (-1, *stack.shape[1:-2], taps * inputs.shape[-1]))
@@ -187,16 +189,26 @@ def _stacked(inputs, kernel, strides, padding):
     return _conv_frames(stack, kernel, strides, padding)
 
 
-def _tap_inputs(inputs, kernel, strides, padding):
-    """The frames that meet each temporal tap, `(batch, new_frames, ...)` each."""
+def _meet_taps(inputs, kernel, strides, padding):
+    """The temporal taps that meet a frame, and the frames that each of them meets.
+
+    A clip of one frame meets the middle tap alone. Convolutions over nothing but
+    padding are left out: they cost time, and no 8-bit scale fits an output that is
+    always zero.
+
+    Returns:
+        The kernel with the taps left, and for each a tensor `(batch, new_frames, ...)`.
+    """
     taps, stride, pad = kernel.shape[0], strides[0], padding[0]
     frames = inputs.shape[1]
     new_frames = -(-frames // stride)
+    span = (new_frames - 1) * stride + 1  # from the first output's frame to the last's
+    met = [tap for tap in range(taps) if pad - span < tap < pad + frames]
     if taps == 1:
-        return [inputs if stride == 1 else inputs[:, ::stride]]
+        return kernel, [inputs if stride == 1 else inputs[:, ::stride]]
     padded = ops.pad(inputs, [[0, 0], [pad, pad], [0, 0], [0, 0], [0, 0]])
-    end = (new_frames - 1) * stride + 1
-    return [padded[:, tap : tap + end : stride] for tap in range(taps)]
+    kernel = kernel[met[0] : met[-1] + 1]
+    return kernel, [padded[:, tap : tap + span : stride] for tap in met]
 
 
 def _conv_frames(inputs, kernel, strides, padding):
