@@ -1,0 +1,217 @@
+"""Writing one artefact: all or nothing, proved before it gets its name."""
+
+import contextlib
+import importlib.metadata
+import json
+import logging
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from keras_dynamonet.errors import UserError
+from keras_dynamonet.exporters.parity import (
+    BATCH_SIZES,
+    ParityReport,
+    compare,
+    run_in_batches,
+)
+from keras_dynamonet.exporters.source import ExportSource, file_sha256
+from keras_dynamonet.files import atomic_path
+
+Runner = Callable[[np.ndarray], Mapping[str, np.ndarray]]
+"""An artefact in its runtime: from clips to outputs by name."""
+
+Pairs = Mapping[str, tuple[np.ndarray, np.ndarray]]
+"""Outputs of Keras and of an artefact, by name."""
+
+_VERSIONED = ("keras-dynamonet", "keras", "numpy", "tensorflow", "tensorflow-cpu")
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ExportResult:
+    """An artefact that has passed.
+
+    Args:
+        path: The artefact, a file or a folder.
+        sidecar: The JSON file beside it.
+        parity: How it compares with Keras.
+        size_bytes: Size of the artefact.
+        seconds: Time to write and to prove it.
+    """
+
+    path: Path
+    sidecar: Path
+    parity: ParityReport
+    size_bytes: int
+    seconds: float
+
+
+def export_artefact(
+    source: ExportSource,
+    target: str | os.PathLike,
+    *,
+    format: str,
+    precision: str = "float32",
+    write: Callable[[Path], Mapping | None],
+    load: Callable[[Path], tuple[Runner, str]],
+    packages: Sequence[str] = (),
+    batch_sizes: Sequence[int] = BATCH_SIZES,
+    also_compare: Callable[[], Pairs] | None = None,
+    overwrite: bool = False,
+    on_report: Callable[[ParityReport], None] | None = None,
+) -> ExportResult:
+    """Writes an artefact, runs it in its own runtime, compares, and only then keeps it.
+
+    Args:
+        source: The network and the clips.
+        target: Final name of the artefact.
+        format: Name of the format, for the sidecar.
+        precision: A key of `keras_dynamonet.exporters.parity.TOLERANCES`.
+        write: Writes the artefact to the path it is given; what it returns goes into
+            the sidecar.
+        load: Loads it from there; returns a function from clips to outputs and the name
+            of the runtime.
+        packages: Distributions whose versions go into the sidecar.
+        batch_sizes: Batch sizes to try in turn.
+        also_compare: Called once the artefact is loaded; more outputs to compare.
+        overwrite: Whether `target` may exist.
+        on_report: Gets the comparison before a failed one raises.
+
+    Returns:
+        The result.
+
+    Raises:
+        UserError: If the target exists or cannot be written.
+        ParityError: If the artefact differs from Keras; then nothing is left of it.
+    """
+    target = Path(target)
+    sidecar = sidecar_path(target)
+    check_target(target, overwrite=overwrite)
+    started = time.monotonic()
+    with _writable(target), atomic_path(sidecar) as described:
+        with atomic_path(target) as written:
+            extra = write(written) or {}
+            run, runtime = load(written)
+            received = run_in_batches(run, source.clips.parity, batch_sizes)
+            pairs = {} if also_compare is None else also_compare()
+            report = compare(
+                target.name,
+                {**source.expected, **{name: pair[0] for name, pair in pairs.items()}},
+                {**received, **{name: pair[1] for name, pair in pairs.items()}},
+                precision=precision,
+                runtime=runtime,
+            )
+            del run
+            if on_report is not None:
+                on_report(report)
+            report.raise_if_failed()
+            document = {
+                **describe(source, format, precision, report, packages),
+                **extra,
+                "sha256": file_sha256(written),
+            }
+            described.write_text(json.dumps(document, indent=2) + "\n", "utf-8")
+            size = size_of(written)
+    seconds = time.monotonic() - started
+    _logger.info("%s: %.1f MB in %.0f s", target, size / 1e6, seconds)
+    return ExportResult(target, sidecar, report, size, seconds)
+
+
+def describe(
+    source: ExportSource,
+    format: str,
+    precision: str,
+    report: ParityReport,
+    packages: Sequence[str] = (),
+) -> dict:
+    """The sidecar: everything that a program needs to feed and to read an artefact."""
+    model, signature = source.model, source.signature
+    backbone = model.backbone.get_config()
+    return {
+        "format": format,
+        "precision": precision,
+        "class_names": model.class_names,
+        "input": {
+            "name": "clip",
+            "dtype": "uint8",
+            "shape": list(signature.clip_shape),
+            "colours": "RGB",
+            "range": [0, 255],
+        },
+        "outputs": {
+            name: list((None, *value.shape[1:]))
+            for name, value in source.expected.items()
+        },
+        "clip_frames": model.num_frames,
+        "fps": model.fps,
+        "frame_size": list(model.frame_size),
+        "normalization": {
+            "inside_the_artefact": True,
+            "scale": 1 / 255,
+            "mean": list(backbone["mean"]),
+            "std": list(backbone["std"]),
+        },
+        "filter_size": model.kernel_size,
+        "source": {"path": _text(source.path), "sha256": source.sha256},
+        "versions": {
+            "python": platform.python_version(),
+            **_versions([*_VERSIONED, *packages]),
+        },
+        "parity": report.to_json(),
+        "parity_clips_from": source.clips.source,
+    }
+
+
+def sidecar_path(target: str | os.PathLike) -> Path:
+    """Where the sidecar of an artefact lies: `model.onnx` -> `model.onnx.json`."""
+    target = Path(target)
+    return target.with_name(f"{target.name}.json")
+
+
+def check_target(target: Path, *, overwrite: bool) -> None:
+    """Checks that an artefact may be written.
+
+    Raises:
+        UserError: If there is something already and `overwrite` is false.
+    """
+    if target.exists() and not overwrite:
+        raise UserError(
+            f"{target}: exists already. Add --overwrite to replace it, or choose "
+            "another folder with --out."
+        )
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file, or of all files in a folder."""
+    if path.is_file():
+        return path.stat().st_size
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+
+
+@contextlib.contextmanager
+def _writable(target: Path) -> Iterator[None]:
+    """Turns the errors of a folder that cannot be written into a line for the user."""
+    try:
+        yield
+    except OSError as error:
+        if error.strerror is None:
+            raise
+        raise UserError(f"{target}: cannot be written: {error.strerror}.") from error
+
+
+def _versions(names):
+    found = {}
+    for name in names:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
+
+
+def _text(path):
+    return None if path is None else path.as_posix()

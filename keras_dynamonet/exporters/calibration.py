@@ -1,0 +1,187 @@
+"""Real clips: what artefacts are compared on, and what INT8 ranges come from."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from keras_dynamonet.data.clip_sampling import ClipSpec
+from keras_dynamonet.data.manifest import load_manifest
+from keras_dynamonet.data.pipeline import evaluation_dataset
+from keras_dynamonet.errors import UserError
+
+PARITY_CLIPS = 64
+CALIBRATION_CLIPS = 64
+
+# The splits that clips are taken from, first choice first.
+_PARITY_SPLITS = ("validation", "test")
+_CALIBRATION_SPLITS = ("train",)
+
+
+@dataclass(frozen=True)
+class ExportClips:
+    """Clips for comparing and clips for calibrating, from different videos.
+
+    Args:
+        parity: uint8 `(n, T, height, width, 3)`.
+        calibration: uint8 `(m, T, height, width, 3)`, no video of which is in
+            `parity` when there are enough videos.
+        source: Where they come from, in words for the reports.
+
+    Raises:
+        UserError: If the clips are no uint8 clips of one shape.
+    """
+
+    parity: np.ndarray
+    calibration: np.ndarray
+    source: str
+
+    def __post_init__(self):
+        for clips in (self.parity, self.calibration):
+            if clips.dtype != np.uint8 or clips.ndim != 5 or clips.shape[-1] != 3:
+                raise UserError(
+                    f"{self.source}: clips must be uint8 RGB of shape (clips, frames, "
+                    f"height, width, 3). Received: {clips.dtype} {clips.shape}"
+                )
+
+    def check(self, spec: ClipSpec) -> None:
+        """Checks that the clips fit a network.
+
+        Raises:
+            UserError: If they have another length or size.
+        """
+        shape = (spec.num_frames, spec.size, spec.size, 3)
+        for clips in (self.parity, self.calibration):
+            if clips.shape[1:] != shape:
+                raise UserError(
+                    f"{self.source}: clips have the shape {clips.shape[1:]}, but the "
+                    f"network takes {shape}."
+                )
+
+
+def load_export_clips(
+    data: str | os.PathLike,
+    spec: ClipSpec,
+    *,
+    layout: str = "auto",
+    num_parity: int = PARITY_CLIPS,
+    num_calibration: int = CALIBRATION_CLIPS,
+    seed: int = 0,
+) -> ExportClips:
+    """Takes clips from a user's videos.
+
+    Where DATA has splits, networks are compared on `validation` (or `test`) and
+    calibrated on `train`; else the videos are shared out between the two. Of few videos
+    several clips each are taken.
+
+    Args:
+        data: A folder of videos, a list of videos (any layout that training takes), or
+            a `.npy` file of clips, uint8 `(clips, frames, height, width, 3)`.
+        spec: The clips that the network takes.
+        layout: How to read `data`, see :func:`keras_dynamonet.data.load_manifest`.
+        num_parity: Clips to compare on.
+        num_calibration: Clips to calibrate with.
+        seed: Picks the videos.
+
+    Returns:
+        The clips.
+
+    Raises:
+        UserError: If there are no clips, or they do not fit the network.
+    """
+    if Path(data).suffix == ".npy":
+        clips = share_out(
+            _load_array(Path(data)), num_parity, num_calibration, source=str(data)
+        )
+    else:
+        clips = _from_videos(
+            data, spec, layout, num_parity, num_calibration, np.random.default_rng(seed)
+        )
+    clips.check(spec)
+    return clips
+
+
+def share_out(
+    clips: np.ndarray,
+    num_parity: int = PARITY_CLIPS,
+    num_calibration: int = CALIBRATION_CLIPS,
+    *,
+    source: str = "array",
+) -> ExportClips:
+    """Shares out clips that are in memory already.
+
+    Args:
+        clips: uint8 `(clips, frames, height, width, 3)`.
+        num_parity: Clips to compare on, from the front; all if there are no more.
+        num_calibration: Clips to calibrate with, from the back.
+        source: Where they come from, for messages.
+
+    Raises:
+        UserError: If there are no clips.
+
+    Example:
+
+    >>> clips = np.zeros((72, 16, 64, 64, 3), "uint8")
+    >>> len(share_out(clips).calibration)
+    8
+    """
+    if not len(clips):
+        raise UserError(f"{source}: holds no clips.")
+    left = len(clips) - num_parity
+    calibration = clips[-min(num_calibration, left) :] if left > 0 else clips
+    return ExportClips(clips[:num_parity], calibration, source)
+
+
+def _load_array(path):
+    try:
+        return np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"{path}: cannot be read as an array. Write it with numpy.save."
+        ) from error
+
+
+def _from_videos(data, spec, layout, num_parity, num_calibration, rng):
+    parity = _load_split(data, layout, _PARITY_SPLITS)
+    calibration = _load_split(data, layout, _CALIBRATION_SPLITS)
+    if parity is None or calibration is None:
+        videos = load_manifest(data, layout=layout, labelled=False)
+        videos = videos.subset(rng.permutation(len(videos)))
+        share = num_parity / (num_parity + num_calibration)
+        # A single video has to serve both.
+        cut = min(max(1, round(share * len(videos))), max(1, len(videos) - 1))
+        parity = videos.subset(range(cut))
+        calibration = videos.subset(range(cut % len(videos), len(videos)))
+    else:
+        parity = parity.subset(rng.permutation(len(parity)))
+        calibration = calibration.subset(rng.permutation(len(calibration)))
+    return ExportClips(
+        _read_clips(parity, spec, num_parity),
+        _read_clips(calibration, spec, num_calibration),
+        str(data),
+    )
+
+
+def _load_split(data, layout, splits):
+    """The first of the splits that DATA has, if it has one."""
+    for split in splits:
+        try:
+            return load_manifest(data, layout=layout, split=split, labelled=False)
+        except UserError:
+            continue
+    return None
+
+
+def _read_clips(videos, spec, count):
+    """`count` clips, as many of each video as that takes."""
+    videos = videos.subset(range(min(count, len(videos))))
+    clips = []
+    dataset = evaluation_dataset(
+        videos, spec, batch_size=8, num_clips=-(-count // len(videos))
+    )
+    for batch, _, _ in dataset:
+        clips.append(batch.numpy()[:, : spec.num_frames])
+    if not clips:
+        raise UserError("None of the videos to compare on could be read.")
+    return np.concatenate(clips)[:count]

@@ -1,0 +1,256 @@
+"""Does an artefact compute what Keras computes? Numbers, output by output."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from keras_dynamonet.errors import UserError
+
+BATCH_SIZES = (1, 3, 8)
+
+_CLASS_OUTPUTS = ("probabilities", "logits")
+
+
+class ParityError(UserError):
+    """An artefact does not compute what the network computes.
+
+    Args:
+        report: The comparison that failed.
+    """
+
+    def __init__(self, report: "ParityReport"):
+        self.report = report
+        failed = [entry for entry in report.entries if not entry.passed]
+        reasons = "; ".join(f"{e.output}: {', '.join(e.problems)}" for e in failed)
+        super().__init__(
+            f"{report.artefact}: differs from Keras and was not kept ({reasons})."
+        )
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How far an artefact may be from Keras; `None` for no limit.
+
+    Args:
+        absolute: On probabilities: largest difference.
+        relative: On the other outputs: largest difference over the largest value.
+        cosine: On all outputs: least cosine, the mean over clips.
+        top1: On probabilities and logits: least share of clips with the same class
+            first.
+    """
+
+    absolute: float | None = None
+    relative: float | None = None
+    cosine: float | None = None
+    top1: float = 1.0
+
+
+TOLERANCES = {
+    # Solved filters divide by pixels' small differences, hence 1e-3 and not 1e-5.
+    "float32": Tolerance(absolute=1e-4, relative=1e-3, cosine=0.9999, top1=1.0),
+    "float16": Tolerance(absolute=2e-2, relative=5e-2, cosine=0.999, top1=0.99),
+    "bfloat16": Tolerance(absolute=1e-1, relative=2e-1, cosine=0.99, top1=0.97),
+    "dynamic_range": Tolerance(cosine=0.98, top1=0.97),
+    "int8": Tolerance(cosine=0.98, top1=0.97),
+}
+"""By precision of the artefact."""
+
+
+@dataclass(frozen=True)
+class OutputParity:
+    """One output of one artefact beside that of Keras.
+
+    Args:
+        artefact: File name of the artefact.
+        output: Name of the output.
+        clips: Number of clips compared.
+        max_absolute: Largest difference.
+        max_relative: Largest difference over the largest value of Keras.
+        cosine: Mean over clips of the cosine between the two outputs.
+        top1_agreement: Share of clips with the same class first; `None` for outputs
+            that are no classes.
+        tolerance: What was asked.
+        problems: What does not hold; empty if all does.
+    """
+
+    artefact: str
+    output: str
+    clips: int
+    max_absolute: float | None
+    max_relative: float | None
+    cosine: float | None
+    top1_agreement: float | None
+    tolerance: Tolerance
+    problems: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every condition holds."""
+        return not self.problems
+
+
+@dataclass(frozen=True)
+class ParityReport:
+    """All outputs of one artefact. True if every one of them passed.
+
+    Args:
+        artefact: File name of the artefact.
+        runtime: What computed it, with its version.
+        precision: A key of `TOLERANCES`.
+        entries: One for each output.
+    """
+
+    artefact: str
+    runtime: str
+    precision: str
+    entries: tuple[OutputParity, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.entries) and all(entry.passed for entry in self.entries)
+
+    def to_json(self) -> list[dict]:
+        """One dictionary for each output."""
+        shared = {"runtime": self.runtime, "precision": self.precision}
+        return [
+            {**asdict(entry), **shared, "passed": entry.passed}
+            for entry in self.entries
+        ]
+
+    def raise_if_failed(self) -> None:
+        """Raises:
+        ParityError: If an output failed or there is none.
+        """
+        if not self:
+            raise ParityError(self)
+
+
+def compare(
+    artefact: str,
+    expected: Mapping[str, np.ndarray],
+    received: Mapping[str, np.ndarray],
+    *,
+    precision: str = "float32",
+    runtime: str = "",
+    tolerance: Tolerance | None = None,
+) -> ParityReport:
+    """Compares the outputs of an artefact with those of Keras.
+
+    Values that are not finite, outputs that do not vary from clip to clip (they prove
+    nothing), missing outputs and wrong shapes are failures whatever the tolerance.
+
+    Args:
+        artefact: Name of the artefact.
+        expected: Outputs of Keras by name, `(clips, ...)` each.
+        received: Outputs of the artefact.
+        precision: Chooses the tolerance from `TOLERANCES`.
+        runtime: What computed `received`.
+        tolerance: Instead of the one of `precision`.
+
+    Returns:
+        The report; it is false if anything does not hold.
+
+    Raises:
+        ValueError: If there is no output to compare.
+
+    Example:
+
+    >>> logits = np.array([[1.0, 2.0], [4.0, 3.0]])
+    >>> bool(compare("a.onnx", {"logits": logits}, {"logits": logits + 1e-6}))
+    True
+    """
+    if not expected:
+        raise ValueError("There must be at least one output to compare.")
+    tolerance = tolerance or TOLERANCES[precision]
+    entries = tuple(
+        _compare_output(artefact, name, value, received.get(name), tolerance)
+        for name, value in expected.items()
+    )
+    return ParityReport(artefact, runtime, precision, entries)
+
+
+def run_in_batches(
+    run: Callable[[np.ndarray], Mapping[str, np.ndarray]],
+    clips: np.ndarray,
+    batch_sizes: Sequence[int] = BATCH_SIZES,
+) -> dict[str, np.ndarray]:
+    """Runs an artefact over clips, in batches of changing size.
+
+    Args:
+        run: From clips to outputs by name.
+        clips: `(n, T, height, width, 3)`.
+        batch_sizes: Used in turn, so that each is tried. With a single size the last
+            batch is filled up with its last clip: the artefact takes no other.
+
+    Returns:
+        Outputs by name, n rows each.
+    """
+    parts, start, turn = [], 0, 0
+    while start < len(clips):
+        size = batch_sizes[turn % len(batch_sizes)]
+        batch = clips[start : start + size]
+        given = len(batch)
+        if len(batch_sizes) == 1 and given < size:
+            batch = np.concatenate([batch, np.repeat(batch[-1:], size - given, axis=0)])
+        outputs = run(batch)
+        parts.append({k: np.asarray(v)[:given] for k, v in outputs.items()})
+        start, turn = start + size, turn + 1
+    names = parts[0] if parts else {}
+    return {name: np.concatenate([part[name] for part in parts]) for name in names}
+
+
+def _compare_output(artefact, name, expected, received, tolerance):
+    count = len(expected)
+    problem = _unfit(expected, received)
+    if problem:
+        measured = (None, None, None, None)
+        return OutputParity(artefact, name, count, *measured, tolerance, (problem,))
+    expected, received = expected.astype("float64"), received.astype("float64")
+    absolute = float(np.max(np.abs(expected - received)))
+    relative = absolute / max(float(np.max(np.abs(expected))), 1e-12)
+    cosine = _mean_cosine(expected, received)
+    # Further signatures of a SavedModel are called "signature/output".
+    kind = name.rpartition("/")[2]
+    top1 = None
+    if kind in _CLASS_OUTPUTS:
+        same = expected.argmax(axis=-1) == received.argmax(axis=-1)
+        top1 = float(np.mean(same))
+    measure, off, limit = "relative", relative, tolerance.relative
+    if kind == "probabilities":
+        measure, off, limit = "absolute", absolute, tolerance.absolute
+    problems = []
+    if limit is not None and off > limit:
+        problems.append(f"{measure} difference {off:.2g}, allowed {limit:g}")
+    if tolerance.cosine is not None and cosine < tolerance.cosine:
+        problems.append(f"cosine {cosine:.5f}, at least {tolerance.cosine:g} needed")
+    if top1 is not None and top1 < tolerance.top1:
+        problems.append(
+            f"the first class agrees on {top1:.1%} of {count} clips, "
+            f"{tolerance.top1:.0%} needed"
+        )
+    return OutputParity(
+        artefact, name, count, absolute, relative, cosine, top1, tolerance, (*problems,)
+    )
+
+
+def _unfit(expected, received):
+    """Why two outputs cannot be compared, if they cannot."""
+    if received is None:
+        return "missing from the artefact"
+    if received.shape != expected.shape:
+        return f"has shape {received.shape} instead of {expected.shape}"
+    if not expected.size:
+        return "no clips were compared"
+    for owner, value in (("Keras", expected), ("the artefact", received)):
+        if not np.all(np.isfinite(value)):
+            return f"{owner} gives values that are not finite"
+        if np.all(value == value[:1] if len(value) > 1 else value == value.flat[0]):
+            return f"{owner} gives a constant, which proves nothing"
+    return None
+
+
+def _mean_cosine(expected, received):
+    rows = [values.reshape(len(values), -1) for values in (expected, received)]
+    dot = np.sum(rows[0] * rows[1], axis=1)
+    norms = np.linalg.norm(rows[0], axis=1) * np.linalg.norm(rows[1], axis=1)
+    return float(np.mean(dot / np.maximum(norms, 1e-30)))

@@ -1,0 +1,228 @@
+"""SavedModels for TensorFlow Serving, with weights as constants."""
+
+import os
+from collections.abc import Callable
+
+import numpy as np
+
+from keras_dynamonet.errors import UserError
+from keras_dynamonet.exporters.artefact import ExportResult, Pairs, export_artefact
+from keras_dynamonet.exporters.c_api_client import (
+    ServedModel,
+    ServingError,
+    read_meta_graph,
+)
+from keras_dynamonet.exporters.encoded_frames import decode_clips
+from keras_dynamonet.exporters.folding import fold, in_float32
+from keras_dynamonet.exporters.parity import ParityReport
+from keras_dynamonet.exporters.signature import (
+    OUTPUTS,
+    make_inference_function,
+    make_reference,
+)
+from keras_dynamonet.exporters.source import ExportSource
+from keras_dynamonet.exporters.warm_up import write_warm_up
+
+SIGNATURES = (
+    "serving_default",
+    "serve_float",
+    "classify_bytes",
+    "embed",
+    "predict_frames",
+)
+_CLASSIFY = ("probabilities", "logits")
+_FRAMES = ("next_frame", "motion_filters")
+# So many clips for the signatures that share the network with `serving_default`.
+_OTHER_CLIPS = 4
+
+
+def export_saved_model(
+    source: ExportSource,
+    target: str | os.PathLike,
+    *,
+    overwrite: bool = False,
+    on_report: Callable[[ParityReport], None] | None = None,
+) -> ExportResult:
+    """Exports a network as a SavedModel and proves it in another process.
+
+    Signatures:
+
+    - `serving_default`: `clip`, uint8 `(batch, T, height, width, 3)`, to the outputs
+      chosen in `source`.
+    - `serve_float`: the same from float32 in [0, 255].
+    - `classify_bytes`: `frames`, strings `(batch, T)` of JPEG pictures of any size, to
+      `probabilities` and `logits`.
+    - `embed`: `clip` to `embedding`.
+    - `predict_frames`: `clip` to `next_frame` and `motion_filters`.
+
+    The proof runs through TensorFlow's C API in a process without Keras and with XLA
+    disabled, see :class:`ServedModel`. With the extra `serving` the folder holds
+    warm-up requests of every signature.
+
+    Args:
+        source: The network and the clips.
+        target: The folder to write.
+        overwrite: Whether it may exist.
+        on_report: Gets the comparison before a failed one raises.
+
+    Returns:
+        The result.
+
+    Raises:
+        UserError: If the target exists, or the artefact fails.
+    """
+    served = []
+
+    def write(path):
+        _save(source, path)
+        lint(path)
+        return {
+            "signatures": list(SIGNATURES),
+            "warm_up_requests": write_warm_up(path, _examples(source)),
+        }
+
+    def load(path):
+        try:
+            served.append(ServedModel(path))
+        except ServingError as error:
+            raise UserError(f"{target}: TensorFlow cannot load it: {error}") from error
+
+        def run(clips):
+            return served[0].run("serving_default", {"clip": clips})
+
+        return run, f"TensorFlow C API {_tensorflow_version()}"
+
+    try:
+        return export_artefact(
+            source,
+            target,
+            format="saved_model",
+            write=write,
+            load=load,
+            also_compare=lambda: _other_signatures(source, served[0]),
+            overwrite=overwrite,
+            on_report=on_report,
+        )
+    finally:
+        for model in served:
+            model.close()
+
+
+def lint(path: str | os.PathLike) -> None:
+    """Checks that TensorFlow Serving would accept a SavedModel.
+
+    The server refuses functions that must be compiled by XLA unless it is started with
+    experimental flags.
+
+    Raises:
+        UserError: If there is such a function, or a variable.
+    """
+    graph = read_meta_graph(path).graph_def
+    functions = graph.library.function
+    for function in functions:
+        if function.attr["_XlaMustCompile"].b:
+            raise UserError(
+                f"{path}: the function {function.signature.name} must be compiled by "
+                "XLA, which TensorFlow Serving refuses."
+            )
+    nodes = [*graph.node, *(node for f in functions for node in f.node_def)]
+    for node in nodes:
+        if node.attr["_XlaMustCompile"].b:
+            raise UserError(
+                f"{path}: the node {node.name} must be compiled by XLA, which "
+                "TensorFlow Serving refuses."
+            )
+        if node.op in ("VarHandleOp", "VariableV2"):
+            raise UserError(
+                f"{path}: holds the variable {node.name}; weights must be constants."
+            )
+
+
+def _save(source, path):
+    import tensorflow as tf
+
+    model = fold(source.model, conv_form="stacked", filter_form="patches")
+    # One frozen function serves all signatures, so that the weights are there once;
+    # the runtime removes the outputs that a signature does not use.
+    frozen = make_inference_function(model, OUTPUTS, dtype="float32")
+    signature = source.signature
+    clip, height, width = signature.clip_spec(), signature.height, signature.width
+
+    def choose(pixels, outputs):
+        values = frozen(tf.cast(pixels, tf.float32))
+        return {name: values[name] for name in outputs}
+
+    def function(spec, compute):
+        return tf.function(compute, input_signature=[spec], autograph=False)
+
+    frames = tf.TensorSpec((None, signature.num_frames), tf.string, name="frames")
+    signatures = {
+        "serving_default": function(clip, lambda clip: choose(clip, source.outputs)),
+        "serve_float": function(
+            signature.clip_spec("float32"), lambda clip: choose(clip, source.outputs)
+        ),
+        "classify_bytes": function(
+            frames,
+            lambda frames: choose(decode_clips(frames, height, width), _CLASSIFY),
+        ),
+        "embed": function(clip, lambda clip: choose(clip, ("embedding",))),
+        "predict_frames": function(clip, lambda clip: choose(clip, _FRAMES)),
+    }
+    tf.saved_model.save(tf.Module(), str(path), signatures=signatures)
+
+
+def _examples(source):
+    """A request of one real clip for each signature."""
+    clip = source.clips.parity[:1]
+    return {
+        "serving_default": {"clip": clip},
+        "serve_float": {"clip": clip.astype("float32")},
+        "classify_bytes": {"frames": encode_jpeg(clip)},
+        "embed": {"clip": clip},
+        "predict_frames": {"clip": clip},
+    }
+
+
+def encode_jpeg(clips: np.ndarray, quality: int = 95) -> np.ndarray:
+    """Clips as JPEG pictures.
+
+    Args:
+        clips: uint8 `(batch, T, height, width, 3)`.
+        quality: 1 to 100.
+
+    Returns:
+        `(batch, T)`, objects of type `bytes`.
+    """
+    import tensorflow as tf
+
+    frames = clips.reshape(-1, *clips.shape[2:])
+    encoded = [tf.io.encode_jpeg(frame, quality=quality).numpy() for frame in frames]
+    return np.array(encoded, dtype=object).reshape(clips.shape[:2])
+
+
+def _other_signatures(source, served) -> Pairs:
+    """Expected and received outputs of the signatures that are not the default."""
+    clips = source.clips.parity[:_OTHER_CLIPS]
+    reference = make_reference(in_float32(source.model), OUTPUTS)
+    expected = reference(clips)
+    encoded = encode_jpeg(clips)
+    decoded = decode_clips(encoded.tolist(), *clips.shape[2:4]).numpy()
+    from_bytes = make_reference(in_float32(source.model), _CLASSIFY)(decoded)
+    requests = {
+        "serve_float": ({"clip": clips.astype("float32")}, source.outputs, expected),
+        "classify_bytes": ({"frames": encoded}, _CLASSIFY, from_bytes),
+        "embed": ({"clip": clips}, ("embedding",), expected),
+        "predict_frames": ({"clip": clips}, _FRAMES, expected),
+    }
+    pairs = {}
+    for signature, (inputs, outputs, values) in requests.items():
+        received = served.run(signature, inputs)
+        for name in outputs:
+            pairs[f"{signature}/{name}"] = values[name], received[name]
+    return pairs
+
+
+def _tensorflow_version():
+    import tensorflow as tf
+
+    return tf.__version__

@@ -1,0 +1,117 @@
+"""What is exported: a network, and the clips that it is proved on."""
+
+import functools
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from keras_dynamonet.errors import UserError
+from keras_dynamonet.exporters.calibration import ExportClips, load_export_clips
+from keras_dynamonet.exporters.folding import in_float32
+from keras_dynamonet.exporters.signature import (
+    OUTPUTS,
+    ExportSignature,
+    check_outputs,
+    make_reference,
+    require_tensorflow_backend,
+)
+from keras_dynamonet.models.dynamonet import DynamoNet
+
+
+@dataclass(frozen=True)
+class ExportSource:
+    """A network with clips, ready for every exporter.
+
+    Args:
+        model: The network as trained.
+        clips: Clips to compare on and to calibrate with.
+        outputs: Names of the outputs to export.
+        name: Base of the artefacts' file names.
+        path: The `.keras` file, if it comes from one.
+        sha256: Hash of that file in hex.
+
+    Example:
+
+    >>> from keras_dynamonet.exporters.calibration import share_out
+    >>> model = DynamoNet.from_preset("nano-16f", num_classes=4, size=32)
+    >>> clips = np.random.default_rng(0).integers(0, 256, (2, 16, 32, 32, 3), "uint8")
+    >>> source = ExportSource(model, share_out(clips), ("probabilities",))
+    >>> source.expected["probabilities"].shape
+    (2, 4)
+    """
+
+    model: DynamoNet
+    clips: ExportClips
+    outputs: tuple[str, ...] = OUTPUTS
+    name: str = "model"
+    path: Path | None = None
+    sha256: str | None = None
+
+    def __post_init__(self):
+        require_tensorflow_backend()
+        object.__setattr__(self, "outputs", check_outputs(self.outputs))
+
+    @property
+    def signature(self) -> ExportSignature:
+        """What goes in and comes out."""
+        return ExportSignature.of(self.model, self.outputs)
+
+    @functools.cached_property
+    def expected(self) -> dict[str, np.ndarray]:
+        """The outputs of Keras in float32 on the clips to compare on."""
+        return make_reference(in_float32(self.model), self.outputs)(self.clips.parity)
+
+
+def open_source(
+    run: str | os.PathLike,
+    data: str | os.PathLike,
+    *,
+    outputs: Sequence[str] = OUTPUTS,
+    layout: str = "auto",
+    name: str = "model",
+) -> ExportSource:
+    """Loads a trained network and clips for its proof.
+
+    Args:
+        run: The folder of a run, or a `.keras` file.
+        data: Videos, see :func:`load_export_clips`.
+        outputs: Names of the outputs to export.
+        layout: How to read `data`.
+        name: Base of the artefacts' file names.
+
+    Raises:
+        UserError: If there is no network or there are no clips.
+    """
+    from keras_dynamonet.training.trained_model import load_trained_model
+
+    require_tensorflow_backend()
+    outputs = check_outputs(outputs)
+    if not Path(run).exists():
+        raise UserError(
+            f"{run}: no such run. Give the folder of a run or a .keras file."
+        )
+    trained = load_trained_model(run)
+    clips = load_export_clips(data, trained.spec, layout=layout)
+    return ExportSource(
+        trained.model, clips, outputs, name, trained.path, file_sha256(trained.path)
+    )
+
+
+def file_sha256(path: str | os.PathLike) -> str:
+    """SHA-256 of a file in hex; of a folder, over its files in order of their names."""
+    path = Path(path)
+    digest = hashlib.sha256()
+    files = [path] if path.is_file() else sorted(p for p in path.rglob("*"))
+    for file in files:
+        if file.is_dir():
+            continue
+        if file != path:
+            digest.update(file.relative_to(path).as_posix().encode())
+        with file.open("rb") as stream:
+            while chunk := stream.read(1 << 20):
+                digest.update(chunk)
+    return digest.hexdigest()
