@@ -10,6 +10,8 @@ from keras_dynamonet.data.decoding import iterate_frames as iterate_frames
 from keras_dynamonet.data.decoding import probe_video as probe_video
 from keras_dynamonet.data.decoding import read_frames as read_frames
 from keras_dynamonet.data.manifest import Manifest as Manifest
+from keras_dynamonet.data.manifest import list_splits as list_splits
+from keras_dynamonet.data.manifest import load_manifest as load_manifest
 from keras_dynamonet.data.pipeline import evaluation_dataset as evaluation_dataset
 from keras_dynamonet.data.pipeline import training_dataset as training_dataset
 from keras_dynamonet.data.transforms import Augmentation as Augmentation

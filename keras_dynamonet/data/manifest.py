@@ -1,16 +1,21 @@
 """The list of videos, labels and class names that everything else works from."""
 
 import hashlib
+import logging
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from keras_dynamonet.data.labels import UNLABELLED, choose_class_names, number_labels
+from keras_dynamonet.data.layouts import LAYOUTS, read_listing
+from keras_dynamonet.data.listing import Entry, Listing, canonical_split
 from keras_dynamonet.errors import UserError
 
-UNLABELLED = -1
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,3 +132,160 @@ class Manifest:
             line = f"{Path(path).as_posix()}\t{size}\t{self.labels[index]}\n"
             digest.update(line.encode("utf-8", "surrogateescape"))
         return digest.hexdigest()
+
+
+def load_manifest(
+    data: str | os.PathLike,
+    *,
+    layout: str = "auto",
+    split: str | None = None,
+    class_names: Sequence[str] | None = None,
+    labelled: bool = True,
+    video_root: str | os.PathLike | None = None,
+) -> Manifest:
+    """Reads a data set of any known layout, and says in the log what it took it for.
+
+    | layout | `data` |
+    | --- | --- |
+    | `class_folders` | folder `CLASS/video`, or `{train,validation,test}/CLASS/video` |
+    | `csv` | file of `path,label[,split]`, with or without a header |
+    | `text` | file of `path label` or `path` a line |
+    | `ucf101` | `trainlistNN.txt`, `testlistNN.txt`, or a folder with them |
+    | `hmdb51` | folder with `CLASS_test_splitN.txt` |
+    | `kinetics` | CSV file of `label,youtube_id,time_start,time_end,split` |
+    | `unlabelled` | folder of videos at any depth, or one video |
+
+    Args:
+        data: A folder or file.
+        layout: One of the names above, or `"auto"` to recognise it.
+        split: Which part to take: `"train"`, `"validation"` or `"test"`; further
+            UCF101 and HMDB51 lists are `"train2"`, `"test2"`, ... None takes all.
+        class_names: Classes in the order of the labels, e.g. those of a trained model.
+            None takes those of the data, over all splits, sorted.
+        labelled: False ignores labels; True asks for at least one.
+        video_root: Folder that the paths in a list start from; None looks for it.
+
+    Raises:
+        UserError: Nothing there, no videos, no such split, a listed file is missing or
+            listed twice, a class is unknown, a label is out of range, or no labels.
+
+    Example:
+
+    ```python
+    manifest = load_manifest("videos/", split="train")
+    print(len(manifest), manifest.class_names)
+    ```
+    """
+    data = Path(data)
+    video_root = None if video_root is None else Path(video_root)
+    listing = read_listing(
+        data, layout=layout, video_root=video_root, all_videos=not (labelled or split)
+    )
+    entries = _pick_split(listing, split, data)
+    _check_files(entries, listing, data)
+    labels = np.full(len(entries), UNLABELLED, np.int32)
+    names = tuple(class_names or ())
+    if labelled:
+        # Over all splits, so that each of them numbers its labels alike.
+        names = choose_class_names(listing, class_names)
+        labels = number_labels(entries, names, listing.numeric_labels)
+        if not np.any(labels != UNLABELLED):
+            raise UserError(
+                f"{data}: its videos have no labels. Sort them into one folder a class "
+                "or list them in a CSV file of `path,label`; without labels they "
+                "serve for pre-training and prediction (`labelled=False`)."
+            )
+    manifest = Manifest(
+        listing.root, tuple(e.path for e in entries), labels, names, listing.layout
+    )
+    _say_aloud(manifest, listing, data, split)
+    return manifest
+
+
+def list_splits(
+    data: str | os.PathLike,
+    *,
+    layout: str = "auto",
+    video_root: str | os.PathLike | None = None,
+) -> tuple[str, ...]:
+    """Names that `load_manifest(data, split=...)` takes; empty without splits.
+
+    Args:
+        data: A folder or file.
+        layout: As for `load_manifest`.
+        video_root: As for `load_manifest`.
+
+    Raises:
+        UserError: The data cannot be read.
+
+    Example:
+
+    ```python
+    list_splits("videos/")  # ("train", "validation", "test")
+    ```
+    """
+    video_root = None if video_root is None else Path(video_root)
+    return read_listing(Path(data), layout=layout, video_root=video_root).splits
+
+
+def _pick_split(listing: Listing, split: str | None, data: Path) -> list[Entry]:
+    if split is None:
+        if not listing.overlapping_splits:
+            return listing.entries
+        return list({entry.path: entry for entry in listing.entries}.values())
+    split = canonical_split(split)
+    if split not in listing.splits:
+        known = ", ".join(listing.splits)
+        raise UserError(
+            f"{data}: has no split {split!r}. "
+            + (f"Its splits are {known}." if known else "It has no splits at all.")
+        )
+    return [entry for entry in listing.entries if entry.split == split]
+
+
+def _check_files(entries: list[Entry], listing: Listing, data: Path) -> None:
+    """Raises for files listed twice and for listed files that are not there."""
+    counts = Counter(os.path.normpath(entry.path) for entry in entries)
+    path, count = counts.most_common(1)[0]
+    if count > 1:
+        lines = [e.source for e in entries if os.path.normpath(e.path) == path]
+        raise UserError(
+            f"{data}: {path} is listed {count} times ({'; '.join(lines[:3])}). List "
+            "each video once."
+        )
+    if LAYOUTS[listing.layout].lists_files:
+        missing = [e for e in entries if not (listing.root / e.path).exists()]
+        if missing:
+            raise UserError(
+                f"{missing[0].source}: {missing[0].path} does not exist below "
+                f"{listing.root} ({len(missing)} of {len(entries)} listed videos are "
+                "missing). Mend the list or give the right `video_root`."
+            )
+
+
+def _say_aloud(
+    manifest: Manifest, listing: Listing, data: Path, split: str | None
+) -> None:
+    parts = [f"{len(manifest):,} videos"]
+    if manifest.num_labelled:
+        parts.insert(0, f"{len(manifest.class_names)} classes")
+        present = set(manifest.labels.tolist())
+        absent = [n for k, n in enumerate(manifest.class_names) if k not in present]
+        if absent:
+            listing.notes.append(f"no videos of the classes {', '.join(absent[:5])}")
+        if manifest.num_labelled < len(manifest):
+            parts.append(
+                f"{len(manifest) - manifest.num_labelled:,} of them unlabelled"
+            )
+    elif listing.layout != "unlabelled":
+        parts.append("labels ignored")
+    what = LAYOUTS[listing.layout].description
+    _logger.info(
+        "%s read as %s%s: %s",
+        data,
+        what,
+        f", split {canonical_split(split)}" if split else "",
+        ", ".join(parts),
+    )
+    for note in listing.notes:
+        _logger.warning("%s: %s", data, note)

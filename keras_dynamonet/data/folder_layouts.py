@@ -1,0 +1,74 @@
+"""Layouts that are nothing but folders: class folders, with or without splits."""
+
+from pathlib import Path
+
+from keras_dynamonet.data.listing import (
+    SPLIT_ALIASES,
+    Entry,
+    Listing,
+    canonical_split,
+    is_video_file,
+    sub_folders,
+    walk_videos,
+)
+
+
+def looks_like_class_folders(data: Path) -> bool:
+    """Whether a folder has sub-folders, and at least one of them holds a video."""
+    return data.is_dir() and any(
+        next(walk_videos(folder), None) for folder in sub_folders(data)
+    )
+
+
+def read_class_folders(data: Path, video_root: Path | None = None) -> Listing:
+    """Reads `DATA/CLASS/**/video` or `DATA/{train,validation,test}/CLASS/**/video`.
+
+    Args:
+        data: The folder.
+        video_root: Not used: the videos are where the folders are.
+    """
+    folders = sub_folders(data)
+    if _are_splits(folders):
+        listing = Listing("class_folders", data, [])
+        for folder in folders:
+            _read_classes(listing, sub_folders(folder), canonical_split(folder.name))
+        return listing
+    listing = Listing("class_folders", data, [])
+    _read_classes(listing, folders, None)
+    loose = sum(is_video_file(path) for path in data.iterdir())
+    if loose:
+        listing.notes.append(f"{loose} videos outside of class folders left out")
+    return listing
+
+
+def read_unlabelled(data: Path, video_root: Path | None = None) -> Listing:
+    """Reads every video below a folder, or a single file, without labels.
+
+    Args:
+        data: The folder or file.
+        video_root: Not used: the videos are where the folder is.
+    """
+    if data.is_file():
+        return Listing("unlabelled", data.parent, [Entry(data.name)])
+    return Listing("unlabelled", data, [Entry(path) for path in walk_videos(data)])
+
+
+def _are_splits(folders: list[Path]) -> bool:
+    """`train/`, `test/` ... are splits if they hold class folders, else classes."""
+    holders = [folder for folder in folders if next(walk_videos(folder), None)]
+    return bool(holders) and all(
+        folder.name.lower() in SPLIT_ALIASES and looks_like_class_folders(folder)
+        for folder in holders
+    )
+
+
+def _read_classes(listing: Listing, folders: list[Path], split: str | None) -> None:
+    for folder in folders:
+        inside = folder.relative_to(listing.root)
+        entries = [
+            Entry(str(inside / path), folder.name, split)
+            for path in walk_videos(folder)
+        ]
+        if not entries:
+            listing.notes.append(f"{inside}/ holds no videos and is no class")
+        listing.entries.extend(entries)

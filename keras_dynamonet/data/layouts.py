@@ -1,0 +1,127 @@
+"""The table of layouts, and how one is recognised."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from keras_dynamonet.data.benchmark_layouts import (
+    looks_like_hmdb51,
+    looks_like_kinetics,
+    looks_like_ucf101,
+    read_hmdb51,
+    read_kinetics,
+    read_ucf101,
+)
+from keras_dynamonet.data.folder_layouts import (
+    looks_like_class_folders,
+    read_class_folders,
+    read_unlabelled,
+)
+from keras_dynamonet.data.list_layouts import read_csv, read_text_list
+from keras_dynamonet.data.listing import Listing, is_video_file
+from keras_dynamonet.errors import UserError
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How one layout is recognised and read.
+
+    Attributes:
+        description: For the sentence "DATA read as ...".
+        matches: Whether a path looks like it.
+        read: Reads it; takes the path and the folder of the videos or None.
+        takes_file: Whether a file can have this layout.
+        takes_folder: Whether a folder can have this layout.
+        lists_files: Whether it names files that may not be there.
+    """
+
+    description: str
+    matches: Callable[[Path], bool]
+    read: Callable[[Path, Path | None], Listing]
+    takes_file: bool = True
+    takes_folder: bool = True
+    lists_files: bool = True
+
+
+def _is_csv(data: Path) -> bool:
+    return data.is_file() and data.suffix.lower() in (".csv", ".tsv")
+
+
+def _holds_videos_only(data: Path) -> bool:
+    return data.is_dir() or is_video_file(data)
+
+
+# In the order in which they are tried; the last two match what is left.
+LAYOUTS = {
+    "ucf101": Layout("UCF101 split files", looks_like_ucf101, read_ucf101),
+    "hmdb51": Layout(
+        "HMDB51 split files", looks_like_hmdb51, read_hmdb51, takes_file=False
+    ),
+    "kinetics": Layout(
+        "a Kinetics list",
+        looks_like_kinetics,
+        read_kinetics,
+        takes_folder=False,
+        lists_files=False,
+    ),
+    "csv": Layout("a CSV list", _is_csv, read_csv, takes_folder=False),
+    "class_folders": Layout(
+        "a folder of class folders",
+        looks_like_class_folders,
+        read_class_folders,
+        takes_file=False,
+        lists_files=False,
+    ),
+    "unlabelled": Layout(
+        "unlabelled videos", _holds_videos_only, read_unlabelled, lists_files=False
+    ),
+    "text": Layout("a text list", Path.is_file, read_text_list, takes_folder=False),
+}
+
+
+def read_listing(
+    data: Path,
+    *,
+    layout: str = "auto",
+    video_root: Path | None = None,
+    all_videos: bool = False,
+) -> Listing:
+    """Reads a data set of a given layout, or of the first that matches.
+
+    Args:
+        data: A folder or file.
+        layout: A key of `LAYOUTS` or `"auto"`.
+        video_root: Folder that the paths in a list start from; None looks for it.
+        all_videos: With `"auto"`, take every video below a folder of class folders,
+            those outside of class folders included.
+
+    Returns:
+        A listing with at least one entry.
+
+    Raises:
+        UserError: Nothing there, a layout that does not fit, or no videos.
+    """
+    if layout != "auto" and layout not in LAYOUTS:
+        known = ", ".join(sorted(LAYOUTS))
+        raise UserError(f"Unknown layout {layout!r}: use auto, {known}.")
+    if not data.exists():
+        raise UserError(f"{data}: no such file or folder.")
+    if video_root is not None and not video_root.is_dir():
+        raise UserError(f"{video_root}: `video_root` is not a folder.")
+    if layout == "auto":
+        layout = next(name for name, each in LAYOUTS.items() if each.matches(data))
+        if all_videos and layout == "class_folders":
+            layout = "unlabelled"
+    chosen = LAYOUTS[layout]
+    if not (chosen.takes_file if data.is_file() else chosen.takes_folder):
+        raise UserError(
+            f"{data}: the layout {layout!r} needs a "
+            f"{'folder' if data.is_file() else 'file'}."
+        )
+    listing = chosen.read(data, video_root)
+    if not listing.entries:
+        raise UserError(
+            f"{data}: no videos found in it (read as {chosen.description}). Check the "
+            "path; file names must end like videos, e.g. .mp4, .avi, .mkv, .webm."
+        )
+    return listing
