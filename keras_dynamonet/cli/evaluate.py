@@ -32,6 +32,11 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("data", metavar="DATA", help="labelled videos, as for train")
     parser.add_argument("--layout", default="auto", help="layout of DATA")
     parser.add_argument(
+        "--video-root",
+        metavar="FOLDER",
+        help="folder that the paths in a list start from",
+    )
+    parser.add_argument(
         "--split", help="part of DATA (default: test where there is one)"
     )
     parser.add_argument(
@@ -78,6 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.data,
         layout=arguments.layout,
         split=arguments.split,
+        video_root=arguments.video_root,
         class_names=trained.model.class_names,
     )
     with step_progress("evaluating") as progress:

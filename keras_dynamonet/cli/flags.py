@@ -58,7 +58,8 @@ def _reading(field: dataclasses.Field) -> dict[str, Any]:
         return {"choices": field.metadata["choices"]}
     if kind is tuple:
         return {"type": float, "nargs": "+", "metavar": "SHARE"}
-    return {"type": kind, "metavar": {int: "N", float: "X"}.get(kind, "NAME")}
+    metavar = field.metadata["metavar"] or {int: "N", float: "X"}.get(kind, "NAME")
+    return {"type": kind, "metavar": metavar}
 
 
 def _help(field: dataclasses.Field) -> str:

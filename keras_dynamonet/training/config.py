@@ -34,6 +34,12 @@ class TrainConfig:
     data: str = setting("", "data", "videos to train on", flag=False)
     run_dir: str = setting("", "data", "folder of the run", flag=False)
     layout: str = setting("auto", "data", "layout of DATA; recognised if not named")
+    video_root: str | None = setting(
+        None, "data", "folder that the paths in a list start from", metavar="FOLDER"
+    )
+    split: str | None = setting(
+        None, "data", "part of DATA to train on; default: train, where it has parts"
+    )
     validation: str | None = setting(
         None, "data", "videos to validate on; else DATA/validation, else a share"
     )

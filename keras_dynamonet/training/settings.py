@@ -20,6 +20,7 @@ def setting(
     help: str,
     *,
     choices: tuple[str, ...] | None = None,
+    metavar: str | None = None,
     flag: bool = True,
 ) -> Any:
     """A dataclass field that knows its help text.
@@ -29,9 +30,16 @@ def setting(
         group: Heading that the flag is listed under.
         help: What `--help` says.
         choices: The values allowed, where there are few.
+        metavar: What stands for the value in `--help`; by default that of its type.
         flag: Whether the command line offers it; otherwise only a file can set it.
     """
-    metadata = {"group": group, "help": help, "choices": choices, "flag": flag}
+    metadata = {
+        "group": group,
+        "help": help,
+        "choices": choices,
+        "metavar": metavar,
+        "flag": flag,
+    }
     if callable(default):
         return dataclasses.field(default_factory=default, metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)

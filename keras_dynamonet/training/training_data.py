@@ -2,12 +2,13 @@
 
 import hashlib
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from keras_dynamonet.data.clip_sampling import ClipSpec
-from keras_dynamonet.data.manifest import Manifest, load_manifest
+from keras_dynamonet.data.manifest import Manifest, list_splits, load_manifest
 from keras_dynamonet.data.transforms import Augmentation
 from keras_dynamonet.errors import UserError
 from keras_dynamonet.models.dynamonet import DynamoNet
@@ -41,32 +42,71 @@ def load_training_data(config: TrainConfig) -> TrainingData:
     DATA, else a share of the training videos that depends on their names alone.
 
     Raises:
-        UserError: If DATA is empty, has no labels to learn actions from, or the
+        UserError: If DATA holds no videos, or no labels to learn actions from, or the
             validation videos have other classes.
     """
     labelled = config.task == "actions"
-    train = load_manifest(
-        config.data, layout=config.layout, split="train", labelled=labelled
-    )
+    source = {"layout": config.layout, "video_root": config.video_root}
+    splits = list_splits(config.data, **source)
+    split = config.split or ("train" if splits else None)
+    train = load_manifest(config.data, split=split, labelled=labelled, **source)
     if config.validation is not None:
+        validation = load_evaluation_data(
+            config.validation, class_names=train.class_names, prefer=("validation",)
+        )
+    elif "validation" in splits:
         validation = load_manifest(
-            config.validation, class_names=train.class_names, labelled=labelled
+            config.data,
+            split="validation",
+            labelled=labelled,
+            class_names=train.class_names,
+            **source,
         )
     else:
-        validation = _validation_split(config, train)
-        if validation is None:
-            train, validation = hold_out(train, config.validation_share)
-    if config.unlabelled is not None:
-        extra = load_manifest(config.unlabelled, labelled=False)
-        train = train.concat(extra)
-    if labelled and not train.num_labelled:
-        raise UserError(
-            f"{config.data}: has no labels, so no actions can be learnt. "
-            "Learn from the frames alone: dynamonet pretrain."
+        train, validation = hold_out(train, config.validation_share)
+        logger.info(
+            "Held out %d of %d videos for validation",
+            len(validation),
+            len(train) + len(validation),
         )
-    if validation is not None and not len(validation):
-        validation = None
-    return TrainingData(train, validation)
+    if config.unlabelled is not None:
+        train = train.concat(load_manifest(config.unlabelled, labelled=False))
+    return TrainingData(train, validation if len(validation) else None)
+
+
+def load_evaluation_data(
+    data: str,
+    *,
+    class_names: Sequence[str] | None,
+    layout: str = "auto",
+    split: str | None = None,
+    video_root: str | None = None,
+    prefer: Sequence[str] = ("test", "validation"),
+) -> Manifest:
+    """Finds the videos to measure a model on.
+
+    Args:
+        data: A folder or file.
+        class_names: The model's classes; none for a model of frames alone.
+        layout: Layout of `data`.
+        split: Part of `data`. Default: the first of `prefer` that there is, else all.
+        video_root: Folder that the paths in a list start from.
+        prefer: Names of splits.
+
+    Raises:
+        UserError: If there are no videos, or their classes are not the model's.
+    """
+    source = {"layout": layout, "video_root": video_root}
+    if split is None:
+        splits = list_splits(data, **source)
+        split = next((name for name in prefer if name in splits), None)
+    return load_manifest(
+        data,
+        split=split,
+        class_names=class_names or None,
+        labelled=bool(class_names),
+        **source,
+    )
 
 
 def hold_out(manifest: Manifest, share: float) -> tuple[Manifest, Manifest]:
@@ -126,7 +166,3 @@ def make_augmentation(config: TrainConfig) -> Augmentation:
         contrast=config.contrast,
         saturation=config.saturation,
     )
-
-
-def _validation_split(config: TrainConfig, train: Manifest) -> Manifest | None:
-    raise NotImplementedError
