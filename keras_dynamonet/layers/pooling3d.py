@@ -28,11 +28,7 @@ class _Pooling3D(keras.layers.Layer):
 
     def call(self, inputs):
         inputs = self._pad(inputs)
-        planar = self.form == "planar" or (
-            # TensorFlow has no 3D pools in bfloat16 and TFLite none at all.
-            self.form == "auto" and keras.backend.backend() == "tensorflow"
-        )
-        return self._planar(inputs) if planar else self._native(inputs)
+        return self._planar(inputs) if self._is_planar() else self._native(inputs)
 
     def compute_output_shape(self, input_shape):
         batch, *sizes, channels = input_shape
@@ -52,6 +48,12 @@ class _Pooling3D(keras.layers.Layer):
             "padding": self.padding,
             "form": self.form,
         }
+
+    def _is_planar(self):
+        if self.form == "auto":
+            # TensorFlow has no 3D pools in bfloat16 and TFLite none at all.
+            return keras.backend.backend() == "tensorflow"
+        return self.form == "planar"
 
     def _planar(self, inputs):
         """A 2D pool of every frame, then one over the frames."""
@@ -94,6 +96,13 @@ class MaxPool3D(_Pooling3D):
     """
 
     def _pad(self, inputs):
+        if not any(self.padding):
+            return inputs
+        if not self._is_planar():
+            # TensorFlow's 3D kernel gives every equal maximum the whole gradient:
+            # repeated borders would count up to eight times.
+            pads = [[0, 0], *([p, p] for p in self.padding), [0, 0]]
+            return ops.pad(inputs, pads, constant_values=float("-inf"))
         # Repeating the border changes no maximum, since every window that reaches into
         # the padding holds the border itself; unlike minus infinity it quantises.
         for axis, pad in enumerate(self.padding, start=1):
