@@ -10,6 +10,8 @@ from keras_dynamonet.layers.grouped_conv3d import GroupedConv3D
 NORM_ARGUMENTS = {"momentum": 0.9, "epsilon": 1e-5}
 """Of every normalisation: those of PyTorch's networks, which count momentum from 1."""
 
+_SMALLEST_FUSED_EPSILON = 1e-5
+
 
 @keras.saving.register_keras_serializable(package="keras_dynamonet")
 class VideoBatchNormalization(keras.layers.BatchNormalization):
@@ -25,9 +27,16 @@ class VideoBatchNormalization(keras.layers.BatchNormalization):
     """
 
     def call(self, inputs, training=None, mask=None):
-        special = mask is not None or self.synchronized
-        plain = special or not (self.scale and self.center)
-        if plain or not training or not self.trainable:
+        fused = (
+            self.axis in (-1, len(inputs.shape) - 1)
+            and self.scale
+            and self.center
+            and not self.synchronized
+            and mask is None
+            # TensorFlow's kernel raises a smaller epsilon to this one.
+            and self.epsilon >= _SMALLEST_FUSED_EPSILON
+        )
+        if not (fused and training and self.trainable):
             return super().call(inputs, training=training, mask=mask)
         # With autocasting the variables would come in the compute dtype.
         gamma = ops.cast(self.gamma, "float32")
