@@ -94,6 +94,12 @@ class _ResidualBlock(keras.layers.Layer):
             shape = unit.compute_output_shape(shape)
         if self.stc is not None:
             self.stc.build(shape)
+        channels = input_shape[-1]
+        if self.shortcut == "A" and channels > self.filters:
+            raise ValueError(
+                "Shortcut 'A' only adds channels. "
+                f"Received: {channels} channels for a block of {self.filters}"
+            )
         if self._changes_shape(input_shape) and self.shortcut == "B":
             self.projection = self._conv_norm(
                 self.filters,
@@ -231,8 +237,9 @@ class BottleneckBlock(_ResidualBlock):
         `(batch, frames / stride, height / stride, width / stride, width * expansion)`
 
     Raises:
-        ValueError: If `shortcut` is unknown, `groups` does not divide `width`, or
-            `zero_gamma` meets `pre_activation`.
+        ValueError: If `shortcut` is unknown, `groups` does not divide `width`,
+            `zero_gamma` meets `pre_activation`, or shortcut `"A"` would have to take
+            channels away.
 
     Reference:
         Hara et al., CVPR 2018, figure 3; Tran et al., CVPR 2018 (R(2+1)D).
