@@ -1,0 +1,137 @@
+import re
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_dynamonet.layers import GroupedConv3D
+from tests import oracles
+from tests.helpers import check_layer
+
+FORMS = ("native", "planar", "stacked")
+STRIDES = ((1, 1, 1), (1, 2, 2), (2, 2, 2), (2, 1, 1))
+ODD, EVEN = (5, 7, 9), (4, 6, 8)
+
+
+def build(form, strides, groups, channels=8, kernel_size=3, **arguments):
+    layer = GroupedConv3D(
+        8, kernel_size, strides=strides, groups=groups, form=form, **arguments
+    )
+    layer.build((None, *ODD, channels))
+    return layer
+
+
+def random(shape, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape).astype("float32")
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    ("strides", "size", "groups"),
+    [
+        *((strides, ODD, 4) for strides in STRIDES),
+        *((strides, EVEN, 4) for strides in STRIDES),
+        ((1, 1, 1), ODD, 1),
+        ((2, 2, 2), EVEN, 1),
+        ((1, 1, 1), EVEN, 8),
+        ((2, 2, 2), ODD, 8),
+    ],
+)
+def test_outputs_and_gradients_equal_the_definition(form, strides, size, groups):
+    layer = build(form, strides, groups)
+    kernel = random(layer.kernel.shape, 1)
+    layer.kernel.assign(kernel)
+    inputs = tf.constant(random((2, *size, 8)))
+
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        outputs = layer(inputs)
+        upstream = random(outputs.shape, 2)
+        total = tf.reduce_sum(outputs * upstream)
+    gradients = tape.gradient(total, [inputs, layer.kernel.value])
+
+    expected = oracles.conv3d(inputs.numpy(), kernel, strides, groups)
+    np.testing.assert_allclose(outputs, expected, rtol=1e-5, atol=1e-4)
+    expected = oracles.conv3d_gradients(
+        inputs.numpy(), kernel, upstream, strides, groups
+    )
+    for gradient, exact in zip(gradients, expected, strict=True):
+        np.testing.assert_allclose(gradient, exact, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("form", ("planar", "stacked"))
+@pytest.mark.parametrize("kernel_size", [1, (3, 1, 1), (1, 3, 3), (3, 7, 7), (7, 7, 7)])
+def test_kernel_sizes_equal_the_definition(form, kernel_size):
+    layer = build(form, (1, 2, 2), 1, channels=3, kernel_size=kernel_size)
+    inputs = random((1, *EVEN, 3))
+    expected = oracles.conv3d(inputs, layer.kernel.numpy(), (1, 2, 2))
+    np.testing.assert_allclose(layer(inputs), expected, rtol=1e-5, atol=1e-4)
+
+
+def test_weights_and_padding_are_those_of_pytorch():
+    torch = pytest.importorskip("torch")
+    layer = build("auto", (2, 2, 2), 4, use_bias=True)
+    layer.bias.assign(random((8,), 3))
+    inputs = random((2, *EVEN, 8))
+    expected = torch.nn.functional.conv3d(
+        torch.from_numpy(inputs.transpose(0, 4, 1, 2, 3)),
+        torch.from_numpy(layer.kernel.numpy().transpose(4, 3, 0, 1, 2).copy()),
+        torch.from_numpy(layer.bias.numpy()),
+        stride=2,
+        padding=1,
+        groups=4,
+    )
+    expected = expected.numpy().transpose(0, 2, 3, 4, 1)
+    np.testing.assert_allclose(layer(inputs), expected, rtol=1e-5, atol=1e-4)
+
+
+def test_traced_form_is_one_node_of_the_right_shape():
+    # TensorFlow's CPU kernel refuses groups, so that the form can only be traced.
+    layer = build("traced", (2, 2, 2), 4)
+    function = tf.function(layer, autograph=False)
+    spec = tf.TensorSpec((None, *EVEN, 8), tf.float32)
+    graph = function.get_concrete_function(spec).graph
+    nodes = [node for node in graph.get_operations() if node.type.startswith("Conv")]
+    assert [node.type for node in nodes] == ["Conv3D"]
+    assert graph.outputs[0].shape.as_list() == [None, 2, 3, 4, 8]
+
+
+def test_initial_kernel_has_the_variance_of_he_over_the_fan_out():
+    layer = GroupedConv3D(64, 3, groups=4)
+    layer.build((None, *ODD, 64))
+    # Keras counts 64 filters * 27 taps outputs of every input channel.
+    assert np.std(layer.kernel.numpy()) == pytest.approx(np.sqrt(2 / 1728), rel=0.03)
+
+
+@pytest.mark.parametrize("form", ("auto", *FORMS))
+def test_is_a_sound_layer(form, tmp_path):
+    arguments = {"filters": 8, "groups": 2, "strides": (1, 2, 2), "form": form}
+    if form == "native":
+        arguments["groups"] = 1  # Spares XLA, which compiles grouped ones on a CPU.
+    check_layer(
+        GroupedConv3D,
+        {**arguments, "use_bias": True},
+        random((2, 4, 6, 5, 4)),
+        tmp_path,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"filters": 8, "kernel_size": (3, 2, 3)}, "`kernel_size` must be odd"),
+        (
+            {"filters": 64, "groups": 3},
+            "`groups` must divide `filters`. Received: groups=3, filters=64",
+        ),
+        ({"filters": 8, "form": "fast"}, "`form` must be one of"),
+    ],
+)
+def test_wrong_arguments_raise(arguments, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        GroupedConv3D(**arguments)
+
+
+def test_input_channels_that_the_groups_do_not_divide_raise():
+    with pytest.raises(ValueError, match="`groups` must divide the input channels"):
+        GroupedConv3D(8, groups=4)(random((1, 2, 4, 4, 6)))
