@@ -1,8 +1,9 @@
 """Where motion filters come from when they are not solved for: small networks.
 
 Every layer here gives the *motion part* `G` of the filters, `(batch, frames, k, k,
-channels or 1)`: what is added to the identity kernel. All start at `G = 0`, so that the
-first prediction of an untrained network is the last frame itself.
+channels or 1)`: what is added to the identity kernel. The generators start at `G = 0`,
+so that the first prediction of an untrained network is the last frame itself; the
+forecaster starts with half of the last motion.
 """
 
 import keras

@@ -56,7 +56,7 @@ class FilterNormalization(keras.layers.Layer):
         centre = ops.cast(ops.arange(taps) == taps // 2, motion.dtype)[:, None]
         if self.mode == "softmax":
             odds = _CENTRE_WEIGHT / (1.0 - _CENTRE_WEIGHT)
-            logits = motion + math.log(odds * (taps - 1)) * centre
+            logits = motion + math.log(odds * max(taps - 1, 1)) * centre
             filters = ops.softmax(logits, axis=2)
         else:
             if self.mode == "sum_to_one":
