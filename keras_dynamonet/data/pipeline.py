@@ -1,18 +1,15 @@
-"""tf.data over the batches: decoding in threads, next to the training step."""
+"""tf.data over the clips: decoding in threads, next to the training step."""
 
 import os
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from keras_dynamonet.data.bad_files import BadFileLog
-from keras_dynamonet.data.batches import (
-    EvaluationViews,
-    TrainingBatches,
-    check_arguments,
-)
 from keras_dynamonet.data.clip_sampling import ClipSpec
+from keras_dynamonet.data.clip_sources import EvaluationViews, TrainingClips
+from keras_dynamonet.data.labels import UNLABELLED
+from keras_dynamonet.data.leave_quietly import idle_at_exit
 from keras_dynamonet.data.manifest import Manifest
 from keras_dynamonet.data.transforms import Augmentation
 
@@ -20,8 +17,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 _MAX_DEFAULT_WORKERS = 16
-# While the last clips of one batch are decoded, the next batch has begun.
-_BATCHES_IN_THE_MAKING = 2
+_BATCHES_AHEAD = 2
 
 
 def training_dataset(
@@ -80,31 +76,34 @@ def training_dataset(
 
     if start_step < 0:
         raise ValueError(f"`start_step` must not be negative. Received: {start_step}.")
-    pool = ThreadPoolExecutor(_num_workers(workers), "clip")
-    batches = TrainingBatches(
+    _check_batch_size(batch_size)
+    clips = TrainingClips(
         manifest,
         spec,
-        batch_size=batch_size,
         seed=seed,
         augmentation=augmentation,
         bad_files=bad_files,
         max_bad_share=max_bad_share,
         bad_file_log=bad_file_log,
-        map_clips=pool.map,
+    )
+    shape = (spec.frames_per_clip, spec.size, spec.size, 3)
+    load_sample = idle_at_exit(
+        clips, lambda _: (np.zeros(shape, np.uint8), np.int32(UNLABELLED))
     )
 
-    def load(step):
-        clips, labels = tf.numpy_function(
-            batches, [step], [tf.uint8, tf.int32], stateful=False
+    def load(sample):
+        clip, label = tf.numpy_function(
+            load_sample, [sample], [tf.uint8, tf.int32], stateful=False
         )
-        clips.set_shape((batch_size, *_clip_shape(spec)))
-        labels.set_shape((batch_size,))
-        return clips, labels
+        clip.set_shape(shape)
+        label.set_shape(())
+        return clip, label
 
     return (
-        tf.data.Dataset.range(start_step, np.iinfo(np.int64).max)
-        .map(load, num_parallel_calls=_BATCHES_IN_THE_MAKING, deterministic=True)
-        .prefetch(_BATCHES_IN_THE_MAKING)
+        tf.data.Dataset.range(start_step * batch_size, np.iinfo(np.int64).max)
+        .map(load, num_parallel_calls=_num_workers(workers), deterministic=True)
+        .batch(batch_size, drop_remainder=True)
+        .prefetch(_BATCHES_AHEAD)
     )
 
 
@@ -155,7 +154,7 @@ def evaluation_dataset(
     """
     import tensorflow as tf
 
-    check_arguments(manifest, batch_size, bad_files, max_bad_share)
+    _check_batch_size(batch_size)
     views = EvaluationViews(
         manifest,
         spec,
@@ -166,34 +165,32 @@ def evaluation_dataset(
         bad_file_log=bad_file_log,
     )
 
-    def load_views(index):
-        clips = views(index)
-        return (
-            clips,
-            np.full(len(clips), manifest.labels[index], np.int32),
-            np.full(len(clips), index, np.int32),
-        )
+    shape = (spec.frames_per_clip, spec.size, spec.size, 3)
+    load_video = idle_at_exit(views, lambda _: np.empty((0, *shape), np.uint8))
 
     def load(index):
-        clips, labels, indices = tf.numpy_function(
-            load_views, [index], [tf.uint8, tf.int32, tf.int32], stateful=False
+        clips = tf.numpy_function(load_video, [index], tf.uint8, stateful=False)
+        clips.set_shape((None, *shape))
+        label = tf.gather(manifest.labels, index)
+        views_of_one = tf.shape(clips)[:1]
+        return (
+            clips,
+            tf.fill(views_of_one, label),
+            tf.fill(views_of_one, tf.cast(index, tf.int32)),
         )
-        clips.set_shape((None, *_clip_shape(spec)))
-        labels.set_shape((None,))
-        indices.set_shape((None,))
-        return clips, labels, indices
 
     return (
         tf.data.Dataset.range(len(manifest))
         .map(load, num_parallel_calls=_num_workers(workers), deterministic=True)
         .unbatch()
         .batch(batch_size)
-        .prefetch(_BATCHES_IN_THE_MAKING)
+        .prefetch(_BATCHES_AHEAD)
     )
 
 
-def _clip_shape(spec: ClipSpec) -> tuple[int, int, int, int]:
-    return (spec.frames_per_clip, spec.size, spec.size, 3)
+def _check_batch_size(batch_size: int) -> None:
+    if batch_size < 1:
+        raise ValueError(f"`batch_size` must be at least 1. Received: {batch_size}.")
 
 
 def _num_workers(workers: int | None) -> int:

@@ -222,14 +222,22 @@ def _crop(frames: np.ndarray, size: int, position: tuple[float, float]) -> np.nd
 
 
 def _jitter(frames: np.ndarray, transform: Transform) -> np.ndarray:
-    if transform.brightness or transform.contrast != 1.0:
-        # Both act on each value alone: 256 answers are enough.
-        values = np.arange(256, dtype=np.float32)
-        values = (values - 127.5) * transform.contrast + 127.5
-        values += 255.0 * transform.brightness
-        frames = np.clip(np.rint(values), 0, 255).astype(np.uint8)[frames]
-    if transform.saturation != 1.0:
-        grey = (frames @ _LUMA)[..., None]
-        mixed = grey + transform.saturation * (frames - grey)
-        frames = np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
-    return frames
+    """`contrast * (mix - 127.5) + 127.5 + brightness * 255`, rounded and clipped.
+
+    Where `mix = saturation * pixel + (1 - saturation) * luma`.
+    """
+    contrast, saturation = transform.contrast, transform.saturation
+    if (transform.brightness, contrast, saturation) == (0.0, 1.0, 1.0):
+        return frames
+    # The half turns the cut to uint8 into rounding.
+    offset = 127.5 * (1 - contrast) + 255 * transform.brightness + 0.5
+    luma_weights = contrast * (1 - saturation) * _LUMA
+    jittered = np.empty(frames.shape, np.uint8)
+    # Frame by frame: a frame of floats fits the processor's cache, a clip does not.
+    for frame, result in zip(frames, jittered, strict=True):
+        pixels = frame.astype(np.float32)
+        luma = sum(pixels[..., k] * luma_weights[k] for k in range(3)) + offset
+        pixels *= contrast * saturation
+        pixels += luma[..., None]
+        result[:] = np.clip(pixels, 0, 255, out=pixels)
+    return jittered

@@ -8,7 +8,6 @@ are found by their timestamps, never by counting.
 import functools
 import os
 from collections.abc import Iterator, Sequence
-from fractions import Fraction
 
 import av
 import numpy as np
@@ -106,7 +105,7 @@ class VideoReader:
     def header_duration_seconds(self) -> float | None:
         """The duration that the header promises, or None if it says nothing."""
         if self._stream.duration:
-            return float(self._stream.duration * self._clock)
+            return self._stream.duration * self._tick
         if self._container.duration:
             return self._container.duration / av.time_base
         return None
@@ -205,14 +204,15 @@ class VideoReader:
         self._container, self._stream = open_video(
             self.path, num_threads=self._num_threads
         )
-        self._clock = self._stream.time_base or Fraction(1, av.time_base)
+        # Seconds in one tick of the stream's timestamps.
+        self._tick = float(self._stream.time_base or 1 / av.time_base)
         self._at_start = True
 
     def _move_to(self, seconds: float | None) -> None:
         """Goes to the key frame at or before `seconds`; None is the very start."""
         self._moves += 1
         if seconds is not None:
-            stamp = self._origin + int((seconds + _CLOCK_SECONDS) / self._clock)
+            stamp = self._origin + int((seconds + _CLOCK_SECONDS) / self._tick)
             try:
                 self._container.seek(stamp, backward=True, stream=self._stream)
                 self._at_start = False
@@ -253,7 +253,7 @@ class VideoReader:
         return min(stamps, default=0)
 
     def _seconds(self, stamp: int) -> float:
-        return float((stamp - self._origin) * self._clock)
+        return (stamp - self._origin) * self._tick
 
     def _index_is_complete(self) -> bool:
         """Whether the index agrees with the header and lies within the file."""
@@ -273,7 +273,7 @@ class VideoReader:
                     continue
                 stamp = packet.dts if packet.pts is None else packet.pts
                 start = end if stamp is None else self._seconds(stamp)
-                length = float((packet.duration or 0) * self._clock)
+                length = (packet.duration or 0) * self._tick
                 end = start + (length or self._period)
                 spans.append((start, end))
         except av.FFmpegError:
@@ -288,7 +288,7 @@ class VideoReader:
             entry = -1
             if len(index):
                 entry = index.search_timestamp(
-                    self._origin + int(times[k] / self._clock)
+                    self._origin + int(times[k] / self._tick)
                 )
             if entry >= 0:
                 if self._seconds(index[entry].timestamp) > times[k - 1]:
@@ -334,7 +334,7 @@ class VideoReader:
                 start += self._length(frame)
 
     def _length(self, frame: av.VideoFrame) -> float:
-        return float((frame.duration or 0) * self._clock) or self._period
+        return (frame.duration or 0) * self._tick or self._period
 
     def _frames_shown_at(self, times: np.ndarray, *, seek: bool) -> list[av.VideoFrame]:
         """Returns the frame on display at each of the sorted `times`."""

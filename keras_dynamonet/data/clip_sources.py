@@ -1,13 +1,12 @@
-"""What is in batch number s: a pure function of the seed and s, in NumPy.
+"""What sample n of the data is: a pure function of the seed and n, in NumPy.
 
-Sample n of the endless training stream is sample `n % N` of epoch `n // N`, where N is
+Sample n of the endless training stream is number `n % N` of epoch `n // N`, where N is
 the number of videos. Each epoch is a permutation of its own, and each sample has its
 own random numbers, seeded by (seed, epoch, video). So a run that stops anywhere can go
 on anywhere, and how many threads there are changes nothing.
 """
 
 import functools
-from collections.abc import Callable
 
 import numpy as np
 
@@ -35,22 +34,20 @@ _PERMUTATION, _CLIP, _SUBSTITUTE = 0, 1, 2
 _RESAMPLES = 3
 
 
-class TrainingBatches:
-    """Batch s of the endless training stream, by calling it with s.
+class TrainingClips:
+    """Sample n of the endless training stream, by calling it with n.
 
     Args:
         manifest: The videos.
         spec: Shape and pace of the clips.
-        batch_size: Clips in a batch.
         seed: Not negative.
-        augmentation: What may vary from clip to clip.
+        augmentation: What may vary from clip to clip; None for the defaults.
         bad_files: What to do with a video that cannot be read: `"raise"`, `"skip"`
             (another video takes its place) or `"resample"` (first other clips of the
             same video, then another video). Which one is a function of the seed.
         max_bad_share: Stop when more than this share of the files (and more than one)
             is bad.
         bad_file_log: Where bad files are counted.
-        map_clips: `map`, or the `map` of a thread pool.
 
     Raises:
         ValueError: An argument is out of range.
@@ -59,9 +56,9 @@ class TrainingBatches:
     Example:
 
     ```python
-    batches = TrainingBatches(manifest, ClipSpec(16, 64), batch_size=8, seed=0)
-    clips, labels = batches(0)
-    clips.shape  # (8, 17, 64, 64, 3)
+    clips = TrainingClips(manifest, ClipSpec(num_frames=16, size=64), seed=0)
+    clip, label = clips(0)
+    clip.shape  # (17, 64, 64, 3)
     ```
     """
 
@@ -70,47 +67,41 @@ class TrainingBatches:
         manifest: Manifest,
         spec: ClipSpec,
         *,
-        batch_size: int,
         seed: int,
         augmentation: Augmentation | None = None,
         bad_files: str = "skip",
         max_bad_share: float = 0.1,
         bad_file_log: BadFileLog | None = None,
-        map_clips: Callable = map,
     ):
-        check_arguments(manifest, batch_size, bad_files, max_bad_share)
+        _check_arguments(manifest, bad_files, max_bad_share)
         if seed < 0:
             raise ValueError(f"`seed` must not be negative. Received: seed={seed}.")
         self.manifest = manifest
         self.spec = spec
-        self.batch_size = batch_size
         self.seed = seed
         self.augmentation = augmentation or Augmentation()
         self.bad_files = bad_files
         self.max_bad_share = max_bad_share
         self.bad_file_log = bad_file_log if bad_file_log is not None else BadFileLog()
-        self._map = map_clips
         self._paths = [manifest.path(i) for i in range(len(manifest))]
-        # A batch lies in one epoch or two; two batches may be in the making.
-        self._permutation = functools.lru_cache(maxsize=4)(self._draw_permutation)
+        # Threads work on the end of one epoch and the beginning of the next.
+        self._permutation = functools.lru_cache(maxsize=2)(self._draw_permutation)
 
-    def __call__(self, step: int) -> tuple[np.ndarray, np.ndarray]:
-        """Returns batch number `step`.
+    def __call__(self, sample: int) -> tuple[np.ndarray, np.int32]:
+        """Returns sample number `sample`.
 
         Returns:
-            Clips, uint8 RGB `(batch, frames, height, width, 3)`, and labels, int32
-            `(batch,)`.
+            Clip, uint8 RGB `(frames, height, width, 3)`, and label.
 
         Raises:
             UserError: A bad file under `"raise"`, too many bad files, or no good one.
         """
-        slots = range(step * self.batch_size, (step + 1) * self.batch_size)
+        epoch, position = divmod(int(sample), len(self.manifest))
         try:
-            clips, labels = zip(*self._map(self._load_slot, slots), strict=True)
+            return self._load_sample(epoch, position)
         except UserError as error:
             self.bad_file_log.fail(error)
             raise
-        return np.stack(clips), np.array(labels, np.int32)
 
     def order(self, epoch: int) -> np.ndarray:
         """The order of the videos in an epoch: int64, shape `(videos,)`."""
@@ -122,9 +113,8 @@ class TrainingBatches:
     def _rng(self, *stream: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, *stream])
 
-    def _load_slot(self, slot: int) -> tuple[np.ndarray, int]:
+    def _load_sample(self, epoch: int, position: int) -> tuple[np.ndarray, np.int32]:
         count = len(self.manifest)
-        epoch, position = divmod(slot, count)
         order = self.order(epoch)
         index = int(order[position])
         draws = 1 + (_RESAMPLES if self.bad_files == "resample" else 0)
@@ -142,7 +132,7 @@ class TrainingBatches:
                     f"None of the {count} videos under {self.manifest.root} gives a "
                     "clip. `dynamonet scan DATA` says why."
                 )
-        return clip, int(self.manifest.labels[index])
+        return clip, self.manifest.labels[index]
 
     def _try_video(self, index: int, epoch: int, draws: int) -> np.ndarray | None:
         for draw in range(draws):
@@ -203,7 +193,7 @@ class EvaluationViews:
         max_bad_share: float = 0.1,
         bad_file_log: BadFileLog | None = None,
     ):
-        check_arguments(manifest, 1, bad_files, max_bad_share)
+        _check_arguments(manifest, bad_files, max_bad_share)
         for name, value in (("num_clips", num_clips), ("num_crops", num_crops)):
             if value < 1:
                 raise ValueError(f"`{name}` must be at least 1. Received: {value}.")
@@ -260,14 +250,9 @@ class EvaluationViews:
         return np.concatenate(crops.swapaxes(0, 1))
 
 
-def check_arguments(
-    manifest: Manifest, batch_size: int, bad_files: str, max_bad_share: float
-) -> None:
-    """Raises a one-line error for what every pipeline refuses."""
+def _check_arguments(manifest: Manifest, bad_files: str, max_bad_share: float) -> None:
     if not len(manifest):
         raise UserError(f"{manifest.root}: the list of videos is empty.")
-    if batch_size < 1:
-        raise ValueError(f"`batch_size` must be at least 1. Received: {batch_size}.")
     if bad_files not in BAD_FILE_POLICIES:
         raise ValueError(
             f"`bad_files` must be one of {BAD_FILE_POLICIES}. "
