@@ -20,7 +20,7 @@ class FilterSolver(keras.layers.Layer):
     stands still, also for a constant or black one, where `A` alone is singular.
 
     Neighbouring pixels are almost equal, so that `A` is badly conditioned: gradient
-    descent on the same loss hardly leaves the identity, and this layer is the way round.
+    descent on the same loss hardly leaves the identity; this layer is the way round.
 
     Args:
         kernel_size: Odd side k of the filters.
@@ -31,8 +31,7 @@ class FilterSolver(keras.layers.Layer):
         per_channel: One kernel for each colour instead of a shared one.
         method: `"cholesky"`; or, made of sums and products only for exporters, which
             have no linear solve, `"elimination"` (`k * k` steps, as exact) or
-            `"conjugate_gradient"` (`k * k` steps, to a few thousandths where the
-            picture is smooth).
+            `"conjugate_gradient"` (`2 * k * k` steps, to 1e-3).
 
     Input shape:
         `(batch, frames, height, width, channels)`, pixels in [0, 1].
@@ -42,7 +41,8 @@ class FilterSolver(keras.layers.Layer):
 
     Raises:
         ValueError: If k is even, the frames are smaller than k, fewer than two frames
-            come in, `ridge` is not positive, or `method` is unknown.
+            come in, `ridge` is not positive, `sample_stride` is below 1, or `method` is
+            unknown.
 
     Reference:
         The minimiser of DynamoNet's own frame loss (ICCV 2019) for a known next frame.
@@ -57,7 +57,7 @@ class FilterSolver(keras.layers.Layer):
         self,
         kernel_size=5,
         *,
-        ridge=1e-3,
+        ridge=5e-4,
         sample_stride=2,
         luminance=True,
         per_channel=False,
@@ -73,6 +73,11 @@ class FilterSolver(keras.layers.Layer):
             )
         if ridge <= 0:
             raise ValueError(f"`ridge` must be positive. Received: ridge={ridge}")
+        if sample_stride < 1:
+            raise ValueError(
+                "`sample_stride` must be at least 1. "
+                f"Received: sample_stride={sample_stride}"
+            )
         if method not in METHODS:
             raise ValueError(
                 f"`method` must be one of {METHODS}. Received: method={method!r}"
@@ -85,7 +90,8 @@ class FilterSolver(keras.layers.Layer):
         self.method = method
 
     def build(self, input_shape):
-        _, frames, height, width, _ = input_shape
+        _, frames, height, width, channels = input_shape
+        self.groups = channels if self.per_channel else 1
         if frames < 2 or min(height, width) < self.kernel_size:
             raise ValueError(
                 f"A clip must have at least 2 frames of at least {self.kernel_size} "
@@ -93,43 +99,60 @@ class FilterSolver(keras.layers.Layer):
             )
 
     def call(self, inputs):
-        _, count, height, width, channels = inputs.shape
+        return self.solve(self.normal_equations(inputs), self.ridge)
+
+    def normal_equations(self, frames):
+        """The sums over pixels that any solution needs, whatever its ridge.
+
+        Args:
+            frames: `(batch, frames, height, width, channels)`, pixels in [0, 1].
+
+        Returns:
+            `(matrix, target, transitions)`: `A`, `(batch * transitions * groups, k * k,
+            k * k)`, and `b`, `(..., k * k, 1)`, both means over the sampled pixels, and
+            the number of transitions of a clip.
+        """
+        _, _, height, width, channels = frames.shape
         if self.luminance:
-            inputs = ops.mean(inputs, axis=-1, keepdims=True)
-        frames, change = inputs[:, :-1], inputs[:, 1:] - inputs[:, :-1]
+            frames, channels = ops.mean(frames, axis=-1, keepdims=True), 1
+        before, change = frames[:, :-1], frames[:, 1:] - frames[:, :-1]
         size, step = self.kernel_size, self.sample_stride
         rim = size // 2
         # Pixels within the rim are left out: the border is no motion.
-        images = ops.reshape(frames, (-1, height, width, inputs.shape[-1]))
+        images = ops.reshape(before, (-1, height, width, channels))
         neighbours = neighbourhoods(images, size, stride=step)
         change = change[:, :, rim : height - rim : step, rim : width - rim : step]
         change = ops.transpose(change, (0, 1, 4, 2, 3))
-        # All colours are samples of a shared kernel; (systems, samples, taps).
-        planes = 1 if self.per_channel else inputs.shape[-1]
+        # All colours are samples of a shared kernel.
+        planes = 1 if self.per_channel else channels
         samples = planes * neighbours.shape[1] * neighbours.shape[2]
         neighbours = ops.reshape(neighbours, (-1, samples, size * size))
         change = ops.reshape(change, (-1, samples, 1))
-        motion = self._solve(neighbours, change)
-        groups = channels if self.per_channel else 1
-        motion = ops.reshape(motion, (-1, count - 1, groups, size, size))
-        return ops.transpose(motion, (0, 1, 3, 4, 2))
-
-    def _solve(self, neighbours, change):
-        """Ridge least squares of `(systems, samples, taps)`: `(systems, taps, 1)`."""
-        _, samples, taps = neighbours.shape
         transposed = ops.transpose(neighbours, (0, 2, 1))
         matrix = ops.matmul(transposed, neighbours) / samples
         target = ops.matmul(transposed, change) / samples
+        return matrix, target, frames.shape[1] - 1
+
+    def solve(self, equations, ridge):
+        """The motion part of the filters for one strength of the pull.
+
+        Args:
+            equations: What :meth:`normal_equations` returned.
+            ridge: Pull towards the identity, relative to the mean power of the pixels.
+
+        Returns:
+            `(batch, frames - 1, k, k, channels or 1)`.
+        """
+        matrix, target, transitions = equations
+        size = self.kernel_size
+        taps = size * size
         identity = ops.eye(taps, dtype=matrix.dtype)
         power = ops.sum(matrix * identity, axis=(1, 2), keepdims=True) / taps
         # 1e-4 of full-scale power keeps a black picture solvable, too.
-        damping = self.ridge * (power + 1e-4)
-        matrix = matrix + damping * identity
-        if self.method == "cholesky":
-            return _cholesky_solve(matrix, target)
-        if self.method == "elimination":
-            return gauss_jordan(matrix, target)
-        return conjugate_gradient(matrix, target, steps=taps)
+        matrix = matrix + ridge * (power + 1e-4) * identity
+        motion = _SOLVE[self.method](matrix, target)
+        motion = ops.reshape(motion, (-1, transitions, self.groups, size, size))
+        return ops.transpose(motion, (0, 1, 3, 4, 2))
 
     def compute_output_shape(self, input_shape):
         batch, frames, _, _, channels = input_shape
@@ -148,6 +171,12 @@ class FilterSolver(keras.layers.Layer):
             "per_channel": self.per_channel,
             "method": self.method,
         }
+
+
+def _cholesky(matrix, target):
+    factor = ops.cholesky(matrix)
+    half = ops.solve_triangular(factor, target, lower=True)
+    return ops.solve_triangular(ops.swapaxes(factor, -1, -2), half, lower=False)
 
 
 def gauss_jordan(matrix, target):
@@ -173,19 +202,20 @@ def gauss_jordan(matrix, target):
     return rows
 
 
-def conjugate_gradient(matrix, target, steps):
+def conjugate_gradient(matrix, target):
     """Solves `matrix @ x = target` with sums and products only.
+
+    In float32, the n steps of exact arithmetic do not suffice; 2 n do.
 
     Args:
         matrix: `(..., n, n)`, symmetric, positive definite.
         target: `(..., n, 1)`.
-        steps: Iterations; n are exact but for rounding.
 
     Returns:
         `x` of shape `(..., n, 1)`.
 
     Reference:
-        Hestenes and Stiefel, 1952, with the diagonal as preconditioner.
+        Hestenes and Stiefel, *Methods of Conjugate Gradients*, 1952.
     """
     solution = ops.zeros_like(target)
     residual = target
@@ -193,7 +223,7 @@ def conjugate_gradient(matrix, target, steps):
     power = ops.sum(residual * residual, axis=-2, keepdims=True)
     # Relative to the start: a zero target must neither divide by zero nor stop early.
     tiny = 1e-12 * power + 1e-30
-    for _ in range(steps):
+    for _ in range(2 * matrix.shape[-1]):
         image = ops.matmul(matrix, direction)
         curvature = ops.sum(direction * image, axis=-2, keepdims=True)
         # Once the residual is at rounding level, further steps only add noise.
@@ -208,9 +238,8 @@ def conjugate_gradient(matrix, target, steps):
     return solution
 
 
-def _cholesky_solve(matrix, target):
-    factor = ops.cholesky(matrix)
-    half = ops.solve_triangular(factor, target, lower=True)
-    return ops.solve_triangular(
-        ops.swapaxes(factor, -1, -2), half, lower=False
-    )
+_SOLVE = {
+    "cholesky": _cholesky,
+    "elimination": gauss_jordan,
+    "conjugate_gradient": conjugate_gradient,
+}

@@ -61,6 +61,9 @@ class DynamoNet(keras.Model):
             generated filters.
         border: `"replicate"`, `"reflect"` or `"zeros"`.
         ridge: Pull of solved filters towards the identity, see :class:`FilterSolver`.
+        descriptor_ridge: The same for the filters that the classifier sees: what a
+            stronger pull leaves is motion rather than noise. Generated filters have
+            no second form.
         descriptor: `"temporal"` or `"flatten"`, see :class:`MotionDescriptor`.
         dropout: Share of the classifier's inputs dropped in training.
         class_names: Names of the actions, kept with the model.
@@ -74,7 +77,7 @@ class DynamoNet(keras.Model):
         A dictionary: `logits (batch, num_classes)`; `next_frames (batch, T, height,
         width, 3)`, float32 near [0, 1], entry t predicting frame t + 1; `motion_filters
         (batch, T, k, k, 1 or 3)`; `dmr (batch, T * k * k * channels)`, the dynamic
-        motion representation: the filters less the identity, flattened; `feature
+        motion representation: filters less the identity, flattened; `feature
         (batch, features)` of the backbone.
 
     Raises:
@@ -107,7 +110,8 @@ class DynamoNet(keras.Model):
         per_channel=False,
         normalization="none",
         border="replicate",
-        ridge=1e-3,
+        ridge=5e-4,
+        descriptor_ridge=1e-2,
         descriptor="temporal",
         dropout=0.0,
         class_names=None,
@@ -136,6 +140,7 @@ class DynamoNet(keras.Model):
         self.normalization = normalization
         self.border = border
         self.ridge = ridge
+        self.descriptor_ridge = descriptor_ridge
         self.descriptor = descriptor
         self.dropout = dropout
         self.class_names = None if class_names is None else list(class_names)
@@ -296,20 +301,20 @@ class DynamoNet(keras.Model):
         clip = self._observed_frames(inputs)
         endpoints = self.backbone(clip, training=training)
         frames = ops.cast(clip, "float32") / 255.0
-        motion = self._motion(frames, endpoints)
+        motion, dmr = self._motion(frames, endpoints)
         filters = self.filter_normalization(motion)
-        descriptor = self.motion_descriptor(motion, training=training)
+        descriptor = self.motion_descriptor(dmr, training=training)
         feature = endpoints["feature"]
         evidence = ops.concatenate(
             [feature, ops.cast(descriptor, feature.dtype)], axis=-1
         )
         evidence = self.dropout_layer(evidence, training=training)
-        weights = self.num_frames * self.kernel_size**2 * motion.shape[-1]
+        weights = self.num_frames * self.kernel_size**2 * dmr.shape[-1]
         return {
             "logits": self.action(evidence),
             "next_frames": self._predict_frames(frames, filters),
             "motion_filters": filters,
-            "dmr": ops.reshape(motion, (-1, weights)),
+            "dmr": ops.reshape(dmr, (-1, weights)),
             "feature": feature,
         }
 
@@ -445,6 +450,7 @@ class DynamoNet(keras.Model):
             "normalization": self.normalization,
             "border": self.border,
             "ridge": self.ridge,
+            "descriptor_ridge": self.descriptor_ridge,
             "descriptor": self.descriptor,
             "dropout": self.dropout,
             "class_names": self.class_names,
@@ -472,11 +478,24 @@ class DynamoNet(keras.Model):
         return inputs[:, : self.num_frames]
 
     def _motion(self, frames, endpoints):
-        """The motion part of all T filters."""
+        """Motion part of the T filters: that of the prediction, that of the DMR."""
         if self.filter_source == "generated":
-            return self.generator(endpoints[self.generator_input])
-        observed = self.solver(frames)
-        return ops.concatenate([observed, self.generator(observed)], axis=1)
+            motion = self.generator(endpoints[self.generator_input])
+            return motion, motion
+        equations = self.solver.normal_equations(frames)
+        observed = self.solver.solve(equations, self.ridge)
+        forecast = self.generator(observed)
+        motion = ops.concatenate([observed, forecast], axis=1)
+        # The forecast serves the prediction alone: it adds nothing the classifier does
+        # not see in the observed filters, and must not be bent to its wishes.
+        dmr = ops.concatenate(
+            [
+                self.solver.solve(equations, self.descriptor_ridge),
+                ops.stop_gradient(forecast),
+            ],
+            axis=1,
+        )
+        return motion, dmr
 
     def _predict_frames(self, frames, filters):
         if self.filter_source == "generated":
