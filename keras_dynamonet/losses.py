@@ -145,9 +145,10 @@ class GradientDifferenceFrameLoss(keras.losses.Loss):
             columns = ops.abs(frames[:, :, :, 1:] - frames[:, :, :, :-1])
             return rows, columns
 
+        pairs = zip(strengths(y_true), strengths(y_pred), strict=True)
         return sum(
             ops.mean(ops.abs(real - predicted), axis=_FRAME_AXES)
-            for real, predicted in zip(strengths(y_true), strengths(y_pred), strict=True)
+            for real, predicted in pairs
         )
 
 

@@ -16,6 +16,11 @@ def _decibel(ratio):
     return 10.0 * ops.log10(ops.maximum(ratio, _SMALLEST_ERROR))
 
 
+def _mean_squared_error(y_true, y_pred, dtype):
+    error = ops.cast(y_true, "float32") - ops.cast(y_pred, "float32")
+    return ops.cast(ops.mean(ops.square(error)), dtype)
+
+
 @keras.saving.register_keras_serializable(package="keras_dynamonet")
 class PSNR(keras.metrics.Metric):
     """Peak signal-to-noise ratio over all frames seen, in dB.
@@ -38,9 +43,9 @@ class PSNR(keras.metrics.Metric):
 
         `sample_weight` is accepted for Keras's sake and ignored: a frame has no label.
         """
-        error = ops.mean(ops.square(ops.cast(y_true, "float32") - y_pred))
-        self.error.assign_add(ops.cast(error, self.dtype))
-        self.count.assign_add(ops.ones((), self.dtype))
+        clips = ops.cast(ops.shape(y_true)[0], self.dtype)
+        self.error.assign_add(clips * _mean_squared_error(y_true, y_pred, self.dtype))
+        self.count.assign_add(clips)
 
     def result(self):
         return -_decibel(self.error / ops.maximum(self.count, 1.0))
@@ -68,10 +73,9 @@ class PSNRGain(keras.metrics.Metric):
 
     def update_state(self, y_true, y_pred, previous):
         """Adds real, predicted and previous frames, pixels in [0, 1]."""
-        y_true = ops.cast(y_true, "float32")
+        clips = ops.cast(ops.shape(y_true)[0], self.dtype)
         for total, guess in ((self.error, y_pred), (self.copy_error, previous)):
-            error = ops.mean(ops.square(y_true - guess))
-            total.assign_add(ops.cast(error, self.dtype))
+            total.assign_add(clips * _mean_squared_error(y_true, guess, self.dtype))
 
     def result(self):
         # Both sums start at zero; the floor keeps an all-still video at 0 dB.
@@ -99,6 +103,11 @@ def copy_last_prediction(clips: np.ndarray) -> np.ndarray:
 
     Returns:
         `(batch, frames, height, width, channels)`.
+
+    Example:
+
+    >>> copy_last_prediction(np.zeros((1, 5, 8, 8, 3))).shape
+    (1, 4, 8, 8, 3)
     """
     return clips[:, :-1]
 
