@@ -8,8 +8,8 @@ BORDERS = ("replicate", "reflect", "zeros")
 def pad_border(images, size, border):
     """Extends the images by `size` pixels on every side.
 
-    `replicate` repeats the outermost pixel (`abc` becomes `aabcc` for size 1), `reflect`
-    mirrors without repeating it (`babcb`), `zeros` is black.
+    `replicate` repeats the outermost pixel (`abc` becomes `aabcc` for size 1),
+    `reflect` mirrors without repeating it (`babcb`), `zeros` is black.
 
     Args:
         images: `(images, height, width, channels)`.
