@@ -27,10 +27,11 @@ DEPTHS = {
 
 
 class Stem(NamedTuple):
-    """The first convolution, of stride 2 in space."""
+    """The first convolution."""
 
     kernel_size: tuple[int, int, int]
     pool: bool  # whether a 3x3x3 max pool of stride 2 follows
+    strides: tuple[int, int, int] = (1, 2, 2)
     middle: int | None = None  # channels between its part in space and that in time
 
 
@@ -38,6 +39,7 @@ STEMS = {
     "7x7x7": Stem((7, 7, 7), pool=True),
     "3x7x7": Stem((3, 7, 7), pool=False),
     "small": Stem((3, 3, 3), pool=False),
+    "coarse": Stem((3, 7, 7), pool=False, strides=(2, 4, 4)),
     "(2+1)d": Stem((7, 7, 7), pool=True, middle=110),
     "small (2+1)d": Stem((3, 7, 7), pool=False, middle=45),
 }
@@ -266,7 +268,11 @@ def _endpoints(inputs, config, dtype):
                 strides=triple((time, space, space) if index == 1 else 1),
                 groups=config["cardinality"],
                 kernel_size=(1, 3, 3) if kind == "2d" else 3,
-                middle=_middle(x.shape[-1], width, config) if "+" in kind else None,
+                middle=(
+                    middle_channels(x.shape[-1], width, config)
+                    if kind == "(2+1)d"
+                    else None
+                ),
                 pre_activation=config["pre_activation"],
                 shortcut=config["shortcut"],
                 stc_ratio=config["stc_ratio"],
@@ -285,11 +291,11 @@ def _stem(x, stem, width, shared):
     frames, *sizes = stem.kernel_size
     if stem.middle is None:
         x = ConvNorm(
-            width, stem.kernel_size, strides=(1, 2, 2), name="stem_conv", **shared
+            width, stem.kernel_size, strides=stem.strides, name="stem_conv", **shared
         )(x)
     else:
         x = ConvNorm(
-            stem.middle, (1, *sizes), strides=(1, 2, 2), name="stem_space", **shared
+            stem.middle, (1, *sizes), strides=stem.strides, name="stem_space", **shared
         )(x)
         x = ConvNorm(width, (frames, 1, 1), name="stem_conv", **shared)(x)
     if stem.pool:
@@ -298,8 +304,27 @@ def _stem(x, stem, width, shared):
     return x
 
 
-def _middle(channels, width, config):
-    """Channels between space and time that keep the weights of a 3x3x3 convolution."""
+def middle_channels(channels, width, config):
+    """Channels between space and time of each factorised convolution of a block.
+
+    As many as keep the weights of one 3x3x3 convolution.
+
+    Args:
+        channels: Input channels of the block.
+        width: Output channels of its 3x3x3 convolutions.
+        config: Arguments of :class:`ResNeXt3D`.
+
+    Returns:
+        One number for a bottleneck, two for a basic block.
+
+    Reference:
+        Tran et al., CVPR 2018, section 3.5.
+
+    Example:
+
+    >>> middle_channels(64, 128, {"block": "basic", "shared_middle": False})
+    (230, 288)
+    """
 
     def middle(inputs):
         return 27 * inputs * width // (9 * inputs + 3 * width)
