@@ -2,6 +2,7 @@
 
 import argparse
 import shlex
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -81,10 +82,12 @@ def run(arguments: argparse.Namespace) -> int:
         say(f"{folder.path}: is finished. Run it again with --overwrite.")
         summary = folder.read_json(folder.summary)
     else:
-        load_tensorflow()
+        started = time.monotonic()
+        load_tensorflow(verbose=arguments.verbose)
         from keras_dynamonet.cli.demo_job import Demo
 
-        summary = Demo(settings, folder, command_line(arguments)).run()
+        command = command_line(arguments)
+        summary = Demo(settings, folder, command=command, started=started).run()
     if arguments.json:
         print_json(summary)
     else:

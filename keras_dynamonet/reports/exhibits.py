@@ -71,17 +71,28 @@ class FilterRow:
 
 @dataclass(frozen=True)
 class FilterComparison:
-    """Rows of filters to hold against each other, drawn on one colour scale.
+    """Two rows of filters to hold against each other, drawn on one colour scale.
 
     Args:
         title: What is compared, e.g. `"walk against walk_backward"`.
-        rows: The rows, top to bottom.
+        rows: The upper and the lower row, of as many filters.
         caption: What to look at.
+
+    Raises:
+        ValueError: If there are not two rows of equal shape.
     """
 
     title: str
     rows: Sequence[FilterRow]
     caption: str = ""
+
+    def __post_init__(self):
+        shapes = [np.shape(row.filters) for row in self.rows]
+        if len(shapes) != 2 or shapes[0] != shapes[1]:
+            raise ValueError(
+                "`rows` must be two rows of filters of one shape. "
+                f"Received: shapes={shapes}."
+            )
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
-from keras_dynamonet.reports import figures, wording
+from keras_dynamonet.reports import class_figures, curve_figures, wording
 from keras_dynamonet.reports.contents import Provenance, Report
 from keras_dynamonet.reports.gauges import accuracy_gauge, psnr_gauge
 from keras_dynamonet.reports.intervals import wilson_interval
@@ -91,12 +91,12 @@ def recognition(result: Classification | None) -> dict | None:
                 "interval": f"{percent(low, 0)} to {percent(high, 0)}",
             }
         )
-    many = len(names) > figures.MAX_CLASSES_WITH_COUNTS
+    many = len(names) > class_figures.MAX_CLASSES_WITH_COUNTS
     return {
         "intro": _recognition_intro(result),
         "matrix": Markup(
             to_svg(
-                figures.confusion_matrix(result),
+                class_figures.confusion_matrix(result),
                 "confusion",
                 f"Confusion matrix of {len(names)} classes; {result.correct} of "
                 f"{result.videos} videos lie on the diagonal.",
@@ -113,7 +113,7 @@ def recognition(result: Classification | None) -> dict | None:
                     "the table below.",
                 )
             )
-            for number, panel in enumerate(figures.class_accuracy(result))
+            for number, panel in enumerate(class_figures.class_accuracy(result))
         ],
         "panel_caption": "A dot is the share of this class's videos that were named "
         "right; the thin line is the 95 % interval: with few videos it is long, and "
@@ -143,7 +143,7 @@ def curves(
                 levels["order-blind ceiling"] = result.order_blind_ceiling
         if key.startswith("psnr_gain"):
             levels["a plain copy"] = 0.0
-        figure = figures.curve(
+        figure = curve_figures.curve(
             history, key, label=label, share=key == "accuracy", levels=levels
         )
         svg = to_svg(figure, f"curve-{key}", _curve_description(history, key, title))

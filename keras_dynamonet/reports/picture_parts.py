@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 
 import numpy as np
+from markupsafe import Markup
 
 from keras_dynamonet.reports import images
 from keras_dynamonet.reports.contents import Report
+from keras_dynamonet.reports.curve_figures import ROW_STYLES, shift_curves
 from keras_dynamonet.reports.exhibits import (
     CommandShown,
     Example,
@@ -14,6 +16,7 @@ from keras_dynamonet.reports.exhibits import (
     FrameStrip,
     Loop,
 )
+from keras_dynamonet.reports.svg import to_svg
 from keras_dynamonet.reports.wording import decibels, percent
 
 GUESSES_SHOWN = 3
@@ -59,7 +62,7 @@ def strips(all_strips: Sequence[FrameStrip], *, unseen: bool) -> list[dict]:
 def filters(comparisons: Sequence[FilterComparison]) -> list[dict]:
     """Rows of filters on one colour scale a comparison."""
     cards = []
-    for comparison in comparisons:
+    for number, comparison in enumerate(comparisons):
         deviations = [images.without_identity(r.filters) for r in comparison.rows]
         # A few extreme taps must not bleach all the others.
         limit = max(float(np.quantile(np.abs(d), 0.98)) for d in deviations)
@@ -69,7 +72,13 @@ def filters(comparisons: Sequence[FilterComparison]) -> list[dict]:
                 "title": comparison.title,
                 "caption": comparison.caption,
                 "limit": f"{limit:g}",
-                "rows": [_filter_row(row, limit) for row in comparison.rows],
+                "rows": [
+                    {**_filter_row(row, limit), "colour": colour.name, "line": line}
+                    for row, (colour, line) in zip(
+                        comparison.rows, ROW_STYLES, strict=True
+                    )
+                ],
+                "shifts": _shift_figures(comparison, number),
             }
         )
     return cards
@@ -114,6 +123,22 @@ def _filter_row(row: FilterRow, limit: float) -> dict:
         "steps": steps,
         "forecast": len(steps),
     }
+
+
+def _shift_figures(comparison: FilterComparison, number: int) -> list[Markup]:
+    directions = ("sideways", "up and down")
+    return [
+        Markup(
+            to_svg(
+                figure,
+                f"shift{number}-{place}",
+                f"Movement {direction} by the filters of {comparison.title}.",
+            )
+        )
+        for place, (figure, direction) in enumerate(
+            zip(shift_curves(comparison), directions, strict=True)
+        )
+    ]
 
 
 def _clip(clip: Loop) -> dict:

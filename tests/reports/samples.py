@@ -67,7 +67,14 @@ def report() -> Report:
         task=[loop(name) for name in NAMES],
         strips=[strip(), strip(unseen=True)],
         filters=[
-            FilterComparison("sit against rise", [FilterRow("sit", filters())], "Look.")
+            FilterComparison(
+                "sit against rise",
+                [
+                    FilterRow("sit", filters()),
+                    FilterRow("rise", filters()[::-1], backwards=True),
+                ],
+                "Look.",
+            )
         ],
         examples=[
             Example(loop(), NAMES, np.array([0.7, 0.2, 0.1, 0.0]), true_class=0),

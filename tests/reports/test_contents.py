@@ -5,6 +5,7 @@ from keras_dynamonet.reports import (
     Bounds,
     Classification,
     Example,
+    FilterComparison,
     FilterRow,
     FrameStrip,
     Loop,
@@ -69,6 +70,10 @@ def test_top_is_sorted_and_keeps_the_order_of_ties():
         ),
         (lambda: FilterRow("", np.zeros((3, 4, 4))), "odd kernel"),
         (lambda: FilterRow("", np.zeros((3, 3))), "odd kernel"),
+        (
+            lambda: FilterComparison("", [FilterRow("", np.zeros((3, 3, 3)))]),
+            "two rows of filters",
+        ),
         (lambda: Loop("", np.zeros((2, 4, 4, 3)), 12), "must be uint8"),
         (lambda: Loop("", np.zeros((0, 4, 4, 3), np.uint8), 12), "must be uint8"),
         (lambda: Loop("", np.zeros((2, 4, 4, 3), np.uint8), 0), "must be positive"),

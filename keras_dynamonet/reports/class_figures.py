@@ -1,27 +1,19 @@
-"""The report's drawings: curves, confusion matrix, accuracy per class.
+"""Drawings of how well each class is recognised.
 
 Each function returns a Matplotlib figure, to be put on the page by
 :func:`keras_dynamonet.reports.svg.to_svg` or saved as any other figure. They draw
 inside :func:`keras_dynamonet.reports.svg.figure_style`.
 """
 
-from collections.abc import Mapping, Sequence
-
 import numpy as np
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import PercentFormatter
 
 from keras_dynamonet.reports.intervals import wilson_interval
 from keras_dynamonet.reports.results import Classification
-from keras_dynamonet.reports.theme import (
-    CARD,
-    FLOOR,
-    INK,
-    LINE,
-    MODEL,
-    TRAIN,
-)
+from keras_dynamonet.reports.theme import CARD, FLOOR, INK, LINE, MODEL
 from keras_dynamonet.reports.wording import percent
 
 MAX_CLASSES_WITH_COUNTS = 24
@@ -32,74 +24,6 @@ MAX_CLASSES_PER_PANEL = 34
 
 MAX_NAME_LENGTH = 26
 """Longer class names are cut in drawings; the page's table has them whole."""
-
-
-def curve(
-    history: Mapping[str, Sequence[float]],
-    key: str,
-    *,
-    label: str,
-    share: bool = False,
-    levels: Mapping[str, float] | None = None,
-) -> Figure:
-    """One quantity over the epochs, on training and validation clips.
-
-    Args:
-        history: Values an epoch by name; validation values under `"val_" + key`.
-        key: The quantity, e.g. `"accuracy"`.
-        label: Label of the vertical axis.
-        share: Whether the values are shares, to be shown in per cent.
-        levels: Names and heights of horizontal lines to compare with.
-
-    Returns:
-        The figure, wide 3.3 inches, before its labels.
-    """
-    figure = Figure(figsize=(3.3, 2.3))
-    axes = figure.subplots()
-    lines = []
-    for name, text, colour, style in (
-        (key, "training", TRAIN, "--"),
-        (f"val_{key}", "validation", MODEL, "-"),
-    ):
-        values = np.asarray(history.get(name, ()), dtype=float)
-        if values.size == 0:
-            continue
-        epochs = np.arange(1, values.size + 1)
-        axes.plot(
-            epochs,
-            values,
-            style,
-            color=colour.marker,
-            linewidth=1.8,
-            marker="o" if values.size <= 30 else None,
-            markersize=3,
-        )
-        lines.append((epochs[-1], values[-1], text, colour))
-    if share:
-        axes.set_ylim(0, 1)
-        axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
-    for name, height in (levels or {}).items():
-        colour = FLOOR.marker
-        below = height > np.quantile(axes.get_ylim(), 0.12)
-        axes.axhline(height, color=colour, linewidth=1.2, linestyle=(0, (4, 3)))
-        axes.annotate(
-            name,
-            (1, height),
-            xycoords=("axes fraction", "data"),
-            xytext=(0, -3 if below else 2),
-            textcoords="offset points",
-            ha="right",
-            va="top" if below else "bottom",
-            color=colour,
-            fontsize=9,
-        )
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
-    axes.margins(x=0.02)
-    axes.grid(axis="x", visible=False)
-    axes.set_xlabel("epoch")
-    axes.set_ylabel(label)
-    _label_ends(axes, lines)
-    return figure
 
 
 def confusion_matrix(result: Classification) -> Figure:
@@ -236,8 +160,6 @@ def _draw_cells(axes, counts, shares) -> None:
 
 
 def _cell(row, column, share, colour):
-    from matplotlib.patches import Rectangle
-
     return Rectangle(
         (column - 0.47, row - 0.47),
         0.94,
@@ -246,25 +168,6 @@ def _cell(row, column, share, colour):
         alpha=0.18 + 0.82 * share if share else 0.35,
         linewidth=0,
     )
-
-
-def _label_ends(axes, lines) -> None:
-    """Names the curves at their right ends, the higher one above."""
-    if not lines:
-        return
-    highest = max(lines, key=lambda line: line[1])
-    for epoch, value, text, colour in lines:
-        above = len(lines) == 1 or text == highest[2]
-        axes.annotate(
-            text,
-            (epoch, value),
-            xytext=(6, 2 if above else -2),
-            textcoords="offset points",
-            va="bottom" if above else "top",
-            color=colour.marker,
-            fontsize=9.5,
-            annotation_clip=False,
-        )
 
 
 def _short(name: str) -> str:
