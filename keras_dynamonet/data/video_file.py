@@ -75,9 +75,12 @@ def open_video(
     if stream.codec_context is None:
         container.close()
         raise VideoError(path, "its video codec is not supported")
-    stream.codec_context.thread_type = "AUTO" if num_threads > 1 else "SLICE"
+    # Threads that work on several frames at once blur which packet a frame came from,
+    # which is all that there is to tell the time in AVI files.
+    by_frames = num_threads > 1 and container.format.name != "avi"
+    stream.codec_context.thread_type = "AUTO" if by_frames else "SLICE"
     stream.codec_context.thread_count = num_threads
-    # Without this, decoders paint over damage in grey and report success.
+    # Without this, decoders paint over damage that they see and report success.
     stream.codec_context.options = {"err_detect": "explode"}
     return container, stream
 

@@ -59,6 +59,10 @@ class VideoReader:
         self._damage = "damaged data"
         self._moves = 0
         self._open()
+        # AVI stores no display times: FFmpeg guesses them, and wrongly for reordered
+        # frames. Decoding times are right there, late by a constant delay.
+        self._without_display_times = self._container.format.name == "avi"
+        self._packet_origin = self._find_packet_origin()
         self._origin = self._find_origin()
 
     def __enter__(self) -> "VideoReader":
@@ -104,6 +108,9 @@ class VideoReader:
     @property
     def header_duration_seconds(self) -> float | None:
         """The duration that the header promises, or None if it says nothing."""
+        if self._without_display_times and self._stream.frames:
+            # FFmpeg shortens the duration of an AVI file that is cut short.
+            return self._stream.frames * self._period
         if self._stream.duration:
             return self._stream.duration * self._tick
         if self._container.duration:
@@ -212,7 +219,7 @@ class VideoReader:
         """Goes to the key frame at or before `seconds`; None is the very start."""
         self._moves += 1
         if seconds is not None:
-            stamp = self._origin + int((seconds + _CLOCK_SECONDS) / self._tick)
+            stamp = self._packet_origin + int((seconds + _CLOCK_SECONDS) / self._tick)
             try:
                 self._container.seek(stamp, backward=True, stream=self._stream)
                 self._at_start = False
@@ -235,8 +242,8 @@ class VideoReader:
         """Seconds from frame to frame, where the frames do not say."""
         return 1.0 / (self._header_fps or _FALLBACK_FPS)
 
-    def _find_origin(self) -> int:
-        """Timestamp of the first frame, in ticks of the stream's clock."""
+    def _find_packet_origin(self) -> int:
+        """Timestamp of the first packet, in ticks."""
         if self._stream.start_time is not None:
             return self._stream.start_time
         self._at_start = False
@@ -252,8 +259,27 @@ class VideoReader:
             pass  # what came before the damage is all there is
         return min(stamps, default=0)
 
-    def _seconds(self, stamp: int) -> float:
-        return (stamp - self._origin) * self._tick
+    def _find_origin(self) -> int:
+        """Timestamp of the first frame, in ticks."""
+        if not self._without_display_times:
+            return self._packet_origin
+        self._at_start = False
+        try:
+            for packet in self._container.demux(self._stream):
+                for frame in packet.decode():
+                    return frame.dts or 0
+        except av.FFmpegError:
+            pass  # reading the frame will say what is wrong
+        return self._packet_origin
+
+    def _packet_seconds(self, stamp: int) -> float:
+        return (stamp - self._packet_origin) * self._tick
+
+    def _frame_seconds(self, frame: av.VideoFrame) -> float | None:
+        stamp = frame.pts
+        if stamp is None or self._without_display_times:
+            stamp = frame.dts
+        return None if stamp is None else (stamp - self._origin) * self._tick
 
     def _index_is_complete(self) -> bool:
         """Whether the index agrees with the header and lies within the file."""
@@ -272,7 +298,7 @@ class VideoReader:
                 if not packet.size or packet.is_corrupt or packet.is_discard:
                     continue
                 stamp = packet.dts if packet.pts is None else packet.pts
-                start = end if stamp is None else self._seconds(stamp)
+                start = end if stamp is None else self._packet_seconds(stamp)
                 length = (packet.duration or 0) * self._tick
                 end = start + (length or self._period)
                 spans.append((start, end))
@@ -288,10 +314,10 @@ class VideoReader:
             entry = -1
             if len(index):
                 entry = index.search_timestamp(
-                    self._origin + int(times[k] / self._tick)
+                    self._packet_origin + int(times[k] / self._tick)
                 )
             if entry >= 0:
-                if self._seconds(index[entry].timestamp) > times[k - 1]:
+                if self._packet_seconds(index[entry].timestamp) > times[k - 1]:
                     cuts.append(k)
             elif times[k] - times[k - 1] > _BLIND_SEEK_GAP_SECONDS:
                 cuts.append(k)
@@ -307,11 +333,14 @@ class VideoReader:
         moves = self._moves
         start = 0.0
         packets = self._container.demux(self._stream)
+        cut_short = False
         while True:
             try:
                 packet = next(packets)
-                cut_short = packet.is_corrupt and packet.size
-                frames = [None] if cut_short else packet.decode()
+                # At the end of the file a packet cut short is the end, no damage.
+                lost = [None] if cut_short and packet.size else []
+                cut_short = packet.is_corrupt and packet.size > 0
+                frames = lost if cut_short else lost + packet.decode()
             except (StopIteration, av.EOFError):
                 return
             except av.FFmpegError as error:
@@ -322,9 +351,8 @@ class VideoReader:
                 if frame is None or frame.is_corrupt:
                     yield start, None
                     continue
-                stamp = frame.dts if frame.pts is None else frame.pts
-                if stamp is not None:
-                    start = self._seconds(stamp)
+                seconds = self._frame_seconds(frame)
+                start = start if seconds is None else seconds
                 yield start, frame
                 if self._moves != moves:
                     raise RuntimeError(
