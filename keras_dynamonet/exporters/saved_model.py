@@ -202,11 +202,14 @@ def encode_jpeg(clips: np.ndarray, quality: int = 95) -> np.ndarray:
 
 def _other_signatures(source, served) -> Pairs:
     """Expected and received outputs of the signatures that are not the default."""
+    import tensorflow as tf
+
     clips = source.clips.parity[:_OTHER_CLIPS]
     reference = make_reference(in_float32(source.model), OUTPUTS)
     expected = reference(clips)
     encoded = encode_jpeg(clips)
-    decoded = decode_clips(encoded.tolist(), *clips.shape[2:4]).numpy()
+    frames = tf.constant(encoded.tolist())
+    decoded = decode_clips(frames, *clips.shape[2:4]).numpy()
     from_bytes = make_reference(in_float32(source.model), _CLASSIFY)(decoded)
     requests = {
         "serve_float": ({"clip": clips.astype("float32")}, source.outputs, expected),

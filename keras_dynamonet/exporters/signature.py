@@ -203,10 +203,12 @@ def make_inference_function(
 
     @tf.function(input_signature=[signature.clip_spec(dtype)], autograph=False)
     def infer(clip):
+        # The one operation on bytes: some runtimes have no other.
+        pixels = tf.cast(clip, tf.float32)
         return {
             # The name of the node serves as the name of the output.
             name: tf.identity(value, name=name)
-            for name, value in compute_outputs(model, clip, outputs).items()
+            for name, value in compute_outputs(model, pixels, outputs).items()
         }
 
     concrete = convert_variables_to_constants_v2(infer.get_concrete_function())
@@ -214,7 +216,7 @@ def make_inference_function(
 
 
 def make_reference(
-    model: DynamoNet, outputs: Sequence[str] = OUTPUTS, *, batch_size: int = 8
+    model: DynamoNet, outputs: Sequence[str] = OUTPUTS, *, batch_size: int = 16
 ) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
     """Keras itself as a function from clips to outputs, what artefacts must equal.
 

@@ -1,0 +1,192 @@
+"""ONNX files that are checked, run and compared before they are kept."""
+
+import importlib.util
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from keras_dynamonet.errors import MissingExtraError, UserError
+from keras_dynamonet.exporters.artefact import ExportResult, export_artefact
+from keras_dynamonet.exporters.folding import fold
+from keras_dynamonet.exporters.parity import ParityReport
+from keras_dynamonet.exporters.signature import INPUT, make_inference_function
+from keras_dynamonet.exporters.source import ExportSource
+
+if TYPE_CHECKING:
+    import onnx
+
+OPSETS = (17, 18)
+PRECISIONS = ("float32", "float16", "int8")
+PACKAGES = ("onnx", "onnxruntime", "tf2onnx")
+
+
+def export_onnx(
+    source: ExportSource,
+    target: str | os.PathLike,
+    *,
+    precision: str = "float32",
+    opset: int = 17,
+    overwrite: bool = False,
+    on_report: Callable[[ParityReport], None] | None = None,
+) -> ExportResult:
+    """Exports a network as an ONNX file and proves it in ONNX Runtime.
+
+    The convolutions are single grouped 3D `Conv` nodes; there are no loops and no
+    custom operators. The file takes any number of clips.
+
+    Args:
+        source: The network and the clips.
+        target: The `.onnx` file to write.
+        precision: `"float32"`; `"float16"` or `"int8"` for the backbone, the rest in
+            float32 (see `keras_dynamonet.exporters.onnx_precision`).
+        opset: 17 or 18.
+        overwrite: Whether `target` may exist.
+        on_report: Gets the comparison before a failed one raises.
+
+    Returns:
+        The result.
+
+    Raises:
+        UserError: If an option is unknown, the target exists, or the artefact fails.
+        MissingExtraError: If the extra `onnx` is not installed.
+    """
+    require_onnx()
+    from keras_dynamonet.exporters.onnx_precision import convolution_types
+
+    if precision not in PRECISIONS:
+        raise UserError(
+            f"ONNX files come in {', '.join(PRECISIONS)}, not in {precision}."
+        )
+
+    def write(path):
+        model = convert(source, precision=precision, opset=opset)
+        path.write_bytes(model.SerializeToString())
+        return {"opset": opset, "convolutions": convolution_types(model)}
+
+    return export_artefact(
+        source,
+        target,
+        format="onnx",
+        precision=precision,
+        write=write,
+        load=load_runner,
+        packages=PACKAGES,
+        overwrite=overwrite,
+        on_report=on_report,
+    )
+
+
+def convert(
+    source: ExportSource, *, precision: str = "float32", opset: int = 17
+) -> "onnx.ModelProto":
+    """The ONNX model of a network, checked but not yet run.
+
+    Args:
+        source: The network; its calibration clips give the ranges of INT8.
+        precision: `"float32"`, `"float16"`, `"bfloat16"` or `"int8"`. bfloat16 is for
+            TensorRT alone: the standard has no such convolution, so it is not checked.
+        opset: 17 or 18.
+
+    Raises:
+        UserError: If the opset is unknown or the graph is not valid.
+        MissingExtraError: If the extra `onnx` is not installed.
+    """
+    require_onnx()
+    from keras_dynamonet.exporters.onnx_graph import check, tidy
+    from keras_dynamonet.exporters.onnx_precision import (
+        HALF_TYPES,
+        cast_backbone,
+        quantise_backbone,
+    )
+
+    if opset not in OPSETS:
+        raise UserError(f"The opset must be 17 or 18. Received: {opset}")
+    folded = fold(
+        source.model,
+        conv_form="traced",
+        pool_form="native",
+        filter_form="patches",
+        solver_method="elimination",
+    )
+    model = tidy(_convert_graph(folded, source.outputs, opset), _metadata(source))
+    check(model)
+    if precision == "int8":
+        model = quantise_backbone(model, source.clips.calibration)
+    elif precision in HALF_TYPES:
+        model = cast_backbone(model, precision)
+    if precision != "bfloat16":
+        check(model)
+    return model
+
+
+def load_runner(
+    path: str | os.PathLike,
+) -> tuple[Callable[[np.ndarray], dict[str, np.ndarray]], str]:
+    """Loads a file into ONNX Runtime on the CPU.
+
+    Args:
+        path: The `.onnx` file.
+
+    Returns:
+        A function from uint8 clips to outputs by name, and the name of the runtime.
+    """
+    require_onnx()
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(
+        os.fspath(path), options, providers=["CPUExecutionProvider"]
+    )
+    names = [output.name for output in session.get_outputs()]
+
+    def run(clips):
+        return dict(zip(names, session.run(names, {INPUT: clips}), strict=True))
+
+    return run, f"onnxruntime {onnxruntime.__version__}"
+
+
+def require_onnx() -> None:
+    """Checks that the extra `onnx` is installed.
+
+    Raises:
+        MissingExtraError: If it is not.
+    """
+    if any(importlib.util.find_spec(package) is None for package in PACKAGES):
+        raise MissingExtraError("ONNX export", "onnx")
+
+
+def _convert_graph(folded, outputs, opset):
+    import tf2onnx
+
+    function = make_inference_function(folded, outputs)
+    model, _ = tf2onnx.convert.from_graph_def(
+        function.graph_def,
+        name=folded.name,
+        input_names=[f"{INPUT}:0"],
+        output_names=[f"{name}:0" for name in outputs],
+        opset=opset,
+    )
+    return model
+
+
+def _metadata(source):
+    model = source.model
+    metadata = {
+        "class_names": model.class_names,
+        "clip_frames": model.num_frames,
+        "fps": model.fps,
+        "frame_size": list(model.frame_size),
+        "source_sha256": source.sha256,
+    }
+    return {name: json.dumps(value) for name, value in metadata.items()}
+
+
+def default_name(source: ExportSource, precision: str) -> Path:
+    """File name of an artefact: `model.onnx`, `model.int8.onnx`."""
+    suffix = "" if precision == "float32" else f".{precision}"
+    return Path(f"{source.name}{suffix}.onnx")

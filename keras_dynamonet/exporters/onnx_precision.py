@@ -1,0 +1,199 @@
+"""ONNX models in lower precision: half-size floats and INT8.
+
+Only the backbone changes. Pixels, the solution for the filters, the filtered frames,
+the pooled feature and the classifier stay in float32: 11 bits of mantissa are too few
+for normal equations and for frames, and all of it is a small part of the time.
+"""
+
+import logging
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from keras_dynamonet.exporters.onnx_graph import three_dimensional
+from keras_dynamonet.exporters.signature import INPUT
+
+HALF_TYPES = {"float16": TensorProto.FLOAT16, "bfloat16": TensorProto.BFLOAT16}
+
+# What a backbone computes between two convolutions. The rest is a border: means over
+# space (the pooled feature, the gates of STC) add up too many numbers for 11 bits.
+_HALF_OPERATORS = (
+    "Add",
+    "Concat",
+    "MaxPool",
+    "Mul",
+    "Pad",
+    "Relu",
+    "Reshape",
+    "Slice",
+    "Squeeze",
+    "Transpose",
+    "Unsqueeze",
+)
+
+
+def cast_backbone(model: onnx.ModelProto, dtype: str = "float16") -> onnx.ModelProto:
+    """Computes the backbone in float16 or bfloat16, everything else in float32.
+
+    Args:
+        model: The float32 model.
+        dtype: `"float16"` or `"bfloat16"`. The standard has no bfloat16 convolution
+            before opset 22: such a file is for TensorRT alone.
+
+    Returns:
+        A new model with the same inputs and outputs.
+    """
+    result = onnx.ModelProto()
+    result.CopyFrom(model)
+    graph, half = result.graph, HALF_TYPES[dtype]
+    made_in_half = _half_outputs(graph)
+    floats = _float_tensors(model)
+    weights = {tensor.name: tensor for tensor in graph.initializer}
+    nodes, casts, half_weights = [], {}, {}
+
+    def cast(name, to, suffix):
+        new_name = f"{name}_{suffix}"
+        if new_name not in casts:
+            casts[new_name] = helper.make_node(
+                "Cast", [name], [new_name], new_name, to=to
+            )
+            nodes.append(casts[new_name])
+        return new_name
+
+    for node in graph.node:
+        inside = node.output[0] in made_in_half
+        for place, name in enumerate(node.input):
+            if name not in floats:
+                continue
+            if inside and name in weights:
+                half_weights[name] = f"{name}_{dtype}"
+                node.input[place] = half_weights[name]
+            elif inside and name not in made_in_half:
+                node.input[place] = cast(name, half, dtype)
+            elif not inside and name in made_in_half:
+                node.input[place] = cast(name, TensorProto.FLOAT, "float32")
+        nodes.append(node)
+    used = {name for node in nodes for name in node.input}
+    constants = [tensor for name, tensor in weights.items() if name in used]
+    constants += [
+        _as_half(weights[old], new, half) for old, new in half_weights.items()
+    ]
+    del graph.value_info[:], graph.node[:], graph.initializer[:]
+    graph.node.extend(nodes)
+    graph.initializer.extend(constants)
+    return result
+
+
+def quantise_backbone(
+    model: onnx.ModelProto, clips: np.ndarray, *, batch_size: int = 4
+) -> onnx.ModelProto:
+    """Computes the convolutions of the backbone in INT8, by Q/DQ nodes.
+
+    Weights are quantised per channel, activations per tensor; both symmetrically, the
+    only scheme that TensorRT takes.
+
+    Args:
+        model: The float32 model.
+        clips: Real clips, uint8 `(n, T, height, width, 3)`, for the ranges.
+        batch_size: Clips computed at a time.
+
+    Returns:
+        A new model with the same inputs and outputs.
+    """
+    from onnxruntime.quantization import (
+        CalibrationMethod,
+        QuantFormat,
+        QuantType,
+        quantize_static,
+    )
+
+    convolutions = [node.name for node in three_dimensional(model.graph)]
+    logging.getLogger("root").setLevel(logging.ERROR)
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder) / "float32.onnx", Path(folder) / "int8.onnx"
+        onnx.save(model, source)
+        quantize_static(
+            source,
+            target,
+            _ClipReader(clips, batch_size),
+            quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=["Conv"],
+            nodes_to_quantize=convolutions,
+            per_channel=True,
+            activation_type=QuantType.QInt8,
+            weight_type=QuantType.QInt8,
+            calibrate_method=CalibrationMethod.MinMax,
+            extra_options={"ActivationSymmetric": True, "WeightSymmetric": True},
+        )
+        return onnx.load(target)
+
+
+def convolution_types(model: onnx.ModelProto) -> dict[str, str]:
+    """What each convolution computes in, by the name of its node.
+
+    Returns:
+        `"int8"`, `"float16"`, `"bfloat16"` or `"float32"` by name.
+    """
+    makers = {name: node for node in model.graph.node for name in node.output}
+    types = {tensor.name: tensor.data_type for tensor in model.graph.initializer}
+    found = {}
+    for node in model.graph.node:
+        if node.op_type != "Conv":
+            continue
+        maker = makers.get(node.input[1])
+        if maker is not None and maker.op_type == "DequantizeLinear":
+            found[node.name] = "int8"
+        else:
+            number = types[node.input[1]]
+            found[node.name] = TensorProto.DataType.Name(number).lower()
+    return {name: {"float": "float32"}.get(kind, kind) for name, kind in found.items()}
+
+
+class _ClipReader:
+    """Feeds clips to the calibration of ONNX Runtime."""
+
+    def __init__(self, clips: np.ndarray, batch_size: int):
+        self._batches: Iterator[np.ndarray] = iter(
+            [clips[i : i + batch_size] for i in range(0, len(clips), batch_size)]
+        )
+
+    def get_next(self):
+        batch = next(self._batches, None)
+        return None if batch is None else {INPUT: batch}
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        batch = self.get_next()
+        if batch is None:
+            raise StopIteration
+        return batch
+
+
+def _half_outputs(graph):
+    """The outputs of the nodes that compute in half precision."""
+    chosen = {node.output[0] for node in three_dimensional(graph)}
+    for node in graph.node:  # every node comes after its inputs
+        if node.op_type in _HALF_OPERATORS and chosen.intersection(node.input):
+            chosen.add(node.output[0])
+    return chosen
+
+
+def _float_tensors(model):
+    graph = onnx.shape_inference.infer_shapes(model).graph
+    names = {t.name for t in graph.initializer if t.data_type == TensorProto.FLOAT}
+    for value in (*graph.value_info, *graph.input, *graph.output):
+        if value.type.tensor_type.elem_type == TensorProto.FLOAT:
+            names.add(value.name)
+    return names
+
+
+def _as_half(tensor, name, half):
+    values = numpy_helper.to_array(tensor)
+    dtype = helper.tensor_dtype_to_np_dtype(half)
+    return numpy_helper.from_array(values.astype(dtype), name)
