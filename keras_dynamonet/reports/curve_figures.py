@@ -124,19 +124,19 @@ def shift_curves(comparison: FilterComparison) -> list[Figure]:
     Returns:
         Two figures. A row drawn backwards is drawn so here, too.
     """
+    shifts = [filter_shift(row.filters) for row in comparison.rows]
+    furthest = np.nanmax(np.abs(shifts), initial=0.1)
     figures = []
-    for axis, label in enumerate(("to the right, pixels", "upwards, pixels")):
+    for axis, label in enumerate(("to the right, px", "upwards, px")):
         figure = Figure(figsize=(4.6, 1.7))
         axes = figure.subplots()
         axes.axhline(0, color=MUTED.marker, linewidth=0.8)
-        for row, (colour, style) in zip(comparison.rows, ROW_STYLES, strict=False):
-            values = filter_shift(row.filters)[:, axis]
-            places = np.arange(1, len(values) + 1)
-            if row.backwards:
-                values = values[::-1]
+        for row, shift, (colour, style) in zip(
+            comparison.rows, shifts, ROW_STYLES, strict=True
+        ):
             axes.plot(
-                places,
-                values,
+                np.arange(1, len(shift) + 1),
+                shift[::-1, axis] if row.backwards else shift[:, axis],
                 style,
                 color=colour.marker,
                 linewidth=1.8,
@@ -144,6 +144,7 @@ def shift_curves(comparison: FilterComparison) -> list[Figure]:
                 markersize=3,
             )
         axes.set_ylabel(label)
+        axes.set_ylim(-1.1 * furthest, 1.1 * furthest)
         axes.margins(x=0.02)
         axes.set_xticks([])
         axes.grid(axis="x", visible=False)

@@ -82,7 +82,7 @@ def psnr_gauge(bounds: Bounds) -> Gauge:
     marks = [Mark(place(bounds.floor), f"copy {decibels(bounds.floor)}")]
     if bounds.ceiling is not None:
         text = f"best filter {decibels(bounds.ceiling)}"
-        marks.append(Mark(place(bounds.ceiling), text, "ceiling"))
+        marks.append(Mark(place(bounds.ceiling), text, "ceiling", row=1))
     left, right = sorted((place(bounds.floor), place(bounds.model)))
     return Gauge(
         place=place(bounds.model),
