@@ -22,6 +22,8 @@ _CLOCK_SECONDS = 1e-3
 _SEEK_GAP_SECONDS = 0.5
 # The same, when the container has no index that says where its key frames are.
 _BLIND_SEEK_GAP_SECONDS = 5.0
+# Where a seek goes that did not work at first: back by more than most key frames.
+_STEP_BACK_SECONDS = 12.0
 _MAX_PLAUSIBLE_FPS = 1000.0
 _FALLBACK_FPS = 25.0
 
@@ -167,12 +169,7 @@ class VideoReader:
         times, place = np.unique(times, return_inverse=True)
         frames = []
         for run in self._split_into_runs(times):
-            try:
-                frames += self._frames_shown_at(run, seek=True)
-            except VideoError:
-                # A seek can land behind the time, or on a key frame whose followers
-                # refer to frames before it (open groups of pictures).
-                frames += self._frames_shown_at(run, seek=False)
+            frames += self._seek_and_decode(run)
         return self._to_rgb(frames, short_side)[place]
 
     def iterate_frames(
@@ -201,7 +198,7 @@ class VideoReader:
         Raises:
             VideoError: The first frame cannot be decoded.
         """
-        (frame,) = self._frames_shown_at(np.zeros(1), seek=False)
+        (frame,) = self._frames_shown_at(np.zeros(1), None)
         return 90 * _quarter_turns(frame)
 
     # Positions in the file. `seconds` counts from the first frame.
@@ -364,18 +361,32 @@ class VideoReader:
     def _length(self, frame: av.VideoFrame) -> float:
         return (frame.duration or 0) * self._tick or self._period
 
-    def _frames_shown_at(self, times: np.ndarray, *, seek: bool) -> list[av.VideoFrame]:
-        """Returns the frame on display at each of the sorted `times`."""
+    def _seek_and_decode(self, times: np.ndarray) -> list[av.VideoFrame]:
+        """The frames on display at sorted `times`, which lie close together."""
+        # A seek can land behind the time, or on a key frame whose followers refer to
+        # frames before it (open groups of pictures): then from further back.
+        for back_seconds in (0.0, _STEP_BACK_SECONDS):
+            if times[0] > back_seconds:
+                try:
+                    return self._frames_shown_at(times, times[0] - back_seconds)
+                except VideoError:
+                    continue
+        return self._frames_shown_at(times, None)
+
+    def _frames_shown_at(
+        self, times: np.ndarray, seek_seconds: float | None
+    ) -> list[av.VideoFrame]:
+        """Decodes from `seek_seconds`, or from the start, up to the last time."""
         shown: list[av.VideoFrame] = []
         current, damaged = None, False
         # `current` is on display in [its start, end), and beyond that up to the next
         # frame, unless a frame was lost in between: then `good_until` is its end.
         end = good_until = 0.0
-        for start, frame in self._decode(times[0] if seek else None):
+        for start, frame in self._decode(seek_seconds):
             if frame is None:
                 damaged, good_until = True, min(good_until, end)
                 continue
-            if current is None and not seek and start <= self._period:
+            if current is None and seek_seconds is None and start <= self._period:
                 start = 0.0
             while times[len(shown)] + _CLOCK_SECONDS < start:
                 wanted = times[len(shown)]

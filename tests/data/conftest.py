@@ -10,11 +10,11 @@ from tests.video_files import numbered_frames, write_video
 
 @pytest.fixture(scope="session")
 def eight_videos(tmp_path_factory) -> Manifest:
-    """Eight videos of 12 frames, 48 x 64 px, 10 fps; video k starts at level 20 k."""
+    """Eight videos of 12 frames, 48 x 64 px, 10 fps; video k starts at level 20 + 30 k."""
     root = tmp_path_factory.mktemp("eight videos")
     for k in range(8):
-        frames = numbered_frames(12, step=1) + 20 * k
-        write_video(root / f"v{k}.mp4", frames, codec_options={"crf": "5"})
+        frames = numbered_frames(12, step=2) + 30 * k
+        write_video(root / f"v{k}.mp4", frames, codec_options={"qp": "0"})
     names = tuple(f"v{k}.mp4" for k in range(8))
     return Manifest(root, names, [0, 1, 2, 3, 0, 1, 2, -1], ("a", "b", "c", "d"))
 
