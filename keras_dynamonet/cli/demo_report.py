@@ -31,7 +31,8 @@ QUICK_NOTICE = (
 )
 
 MISTAKES_SHOWN = 4
-PAIRS_COMPARED = 2
+MOTIONS_COMPARED = ("getup_facedown", "walk")
+"""Motions whose filters are shown: one goes up or down, the other sideways."""
 
 TASK_INTRO = (
     "Recorded human motions, each also played backwards. The two videos of a pair hold "
@@ -53,14 +54,15 @@ LIMITS = (
 )
 
 MEAN_CAPTION = (
-    "Means over all held-out videos of a class. The two classes show the same pictures "
-    "in opposite order, so any difference between the rows is a difference of motion."
+    "Means over all held-out videos of a class. Both classes show the same pictures in "
+    "opposite order, so any difference between the rows is one of motion alone. Look "
+    "for curves on opposite sides of zero."
 )
 
 CLIP_CAPTION = (
-    "One held-out clip, and the same clip played backwards: squares above one another "
-    "belong to the same two frames, taken in opposite order. Where something moves, "
-    "the red and the blue side have changed places."
+    "The held-out clip with the strongest filters, and the same clip played backwards. "
+    "Squares above one another belong to the same two frames, taken in opposite order: "
+    "the red and the blue side change places, and the curves mirror one another."
 )
 
 
@@ -131,7 +133,9 @@ def filter_comparisons(
 ) -> list[FilterComparison]:
     """Filters of opposite motions: a clip forwards and backwards, and class means."""
     comparisons = []
-    for forwards, backwards in opposites[:PAIRS_COMPARED]:
+    for forwards, backwards in opposites:
+        if names[forwards] not in MOTIONS_COMPARED:
+            continue
         first, second = outputs.of_class(forwards), outputs.of_class(backwards)
         if not (first.size and second.size):
             continue

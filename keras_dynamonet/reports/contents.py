@@ -38,7 +38,7 @@ class Provenance:
     configuration: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Report:
     """Everything a page shows. Only the title is required.
 

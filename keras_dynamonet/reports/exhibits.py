@@ -8,7 +8,7 @@ import numpy as np
 from keras_dynamonet.reports.results import Bounds
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FrameStrip:
     """One predicted frame beside the real one.
 
@@ -41,7 +41,7 @@ class FrameStrip:
             )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FilterRow:
     """Motion filters over time.
 
@@ -69,7 +69,7 @@ class FilterRow:
             )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FilterComparison:
     """Two rows of filters to hold against each other, drawn on one colour scale.
 
@@ -95,7 +95,7 @@ class FilterComparison:
             )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Loop:
     """A short clip that plays for ever.
 
@@ -123,7 +123,7 @@ class Loop:
             raise ValueError(f"`fps` must be positive. Received: fps={self.fps}.")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Example:
     """One video with what the model said of it.
 
@@ -167,7 +167,7 @@ class Example:
         return [(self.class_names[i], float(probabilities[i])) for i in order]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CommandShown:
     """A command, run for the reader, with what it printed.
 

@@ -176,7 +176,7 @@ def provenance(made: Provenance | None) -> dict | None:
     stages = [(name, wording.duration(s)) for name, s in made.stage_seconds.items()]
     if len(stages) > 1:
         total = sum(made.stage_seconds.values())
-        stages.append(("in all", wording.duration(total)))
+        stages.append(("in all, until this page", wording.duration(total)))
     if made.peak_rss_gib is not None:
         stages.append(("peak memory", f"{made.peak_rss_gib:.1f} GiB"))
     return {

@@ -46,7 +46,7 @@ def write_report(report: Report, path: str | os.PathLike) -> Path:
     from keras_dynamonet.reports import Classification, Report, write_report
 
     result = Classification(["sit", "rise"], [[8, 2], [1, 9]])
-    write_report(Report("Chairs", classification=result), "report.html.j2")
+    write_report(Report("Chairs", classification=result), "report.html")
     ```
     """
     path = Path(path)

@@ -76,16 +76,22 @@ def to_svg(figure: Figure, name: str, description: str) -> str:
     # The size comes from the page; the natural width keeps small figures small.
     width = float(re.search(r'width="([\d.]+)pt"', svg).group(1)) * 4 / 3
     svg = re.sub(r' (width|height)="[\d.]+pt"', "", svg, count=2)
-    svg = re.sub(r'\bid="', f'id="{name}-', svg)
-    svg = svg.replace("url(#", f"url(#{name}-").replace('href="#', f'href="#{name}-')
-    svg = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px", svg)
-    for colour in PALETTE:
-        svg = svg.replace(colour.marker, f"var(--{colour.name})")
+    svg = re.sub(r"<[^>]+>", lambda tag: _adapt_tag(tag.group(), name), svg)
     opening = (
         f'<svg role="img" aria-label="{_attribute(description)}" '
         f'style="max-width: {width:.0f}px"'
     )
     return svg.replace("<svg", opening, 1).strip()
+
+
+def _adapt_tag(tag: str, name: str) -> str:
+    """Makes one tag fit the page: its identifiers, its font and its colours."""
+    tag = tag.replace(' id="', f' id="{name}-')
+    tag = tag.replace("url(#", f"url(#{name}-").replace('href="#', f'href="#{name}-')
+    tag = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px", tag)
+    for colour in PALETTE:
+        tag = tag.replace(colour.marker, f"var(--{colour.name})")
+    return tag
 
 
 def _attribute(text: str) -> str:

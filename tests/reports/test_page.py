@@ -136,7 +136,7 @@ def test_each_part_stands_alone(part):
 
 
 def test_markup_in_names_is_shown_as_text():
-    nasty = "<script>alert('$x^2$')</script> & \"co\""
+    nasty = "<script>alert('$x^2$')</script> & id=\"co\" url(#010103)"
     names = (nasty, "rise", "日本語", "a_rather_long_name_of_a_class_" * 3)
     result = samples.classification(class_names=names)
     report = replace(
