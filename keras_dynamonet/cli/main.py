@@ -11,7 +11,10 @@ from keras_dynamonet.cli.output import fail, setup_logging
 from keras_dynamonet.errors import UserError
 from keras_dynamonet.version import __version__
 
-PROGRAMS = ("demo", "train", "evaluate", "predict", "scan", "mocap")
+PROGRAMS = (
+    *("demo", "train", "evaluate", "predict", "scan", "mocap"),
+    *("import_weights", "summary", "export", "serve_client"),
+)
 """Modules of this package in the order of `--help`; each has `add_parser`."""
 
 INTERRUPTED = 130  # what shells report for a program ended by Ctrl-C

@@ -10,7 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from keras_dynamonet.errors import UserError
-from keras_dynamonet.exporters.calibration import ExportClips, load_export_clips
+from keras_dynamonet.exporters.calibration import (
+    CALIBRATION_CLIPS,
+    PARITY_CLIPS,
+    ExportClips,
+    load_export_clips,
+)
 from keras_dynamonet.exporters.folding import in_float32
 from keras_dynamonet.exporters.signature import (
     OUTPUTS,
@@ -68,20 +73,25 @@ class ExportSource:
 
 def open_source(
     run: str | os.PathLike,
-    data: str | os.PathLike,
+    data: str | os.PathLike | None = None,
     *,
     outputs: Sequence[str] = OUTPUTS,
     layout: str = "auto",
     name: str = "model",
+    num_parity: int = PARITY_CLIPS,
+    num_calibration: int = CALIBRATION_CLIPS,
 ) -> ExportSource:
     """Loads a trained network and clips for its proof.
 
     Args:
         run: The folder of a run, or a `.keras` file.
-        data: Videos, see :func:`load_export_clips`.
+        data: Videos, see :func:`load_export_clips`. Default: those the run was trained
+            on.
         outputs: Names of the outputs to export.
         layout: How to read `data`.
         name: Base of the artefacts' file names.
+        num_parity: Clips to compare on.
+        num_calibration: Clips to calibrate INT8 with.
 
     Raises:
         UserError: If there is no network or there are no clips.
@@ -95,10 +105,31 @@ def open_source(
             f"{run}: no such run. Give the folder of a run or a .keras file."
         )
     trained = load_trained_model(run)
-    clips = load_export_clips(data, trained.spec, layout=layout)
+    if data is None:
+        data, layout = _data_of_run(trained)
+    clips = load_export_clips(
+        data,
+        trained.spec,
+        layout=layout,
+        num_parity=num_parity,
+        num_calibration=num_calibration,
+    )
     return ExportSource(
         trained.model, clips, outputs, name, trained.path, file_sha256(trained.path)
     )
+
+
+def _data_of_run(trained):
+    """DATA and its layout, from the settings of a run."""
+    from keras_dynamonet.training.settings import load_settings
+
+    settings = load_settings(trained.run.config) if trained.run else {}
+    if not settings.get("data"):
+        raise UserError(
+            f"{trained.path}: no clips to compare artefacts on and to calibrate with. "
+            "Name videos with --data."
+        )
+    return settings["data"], settings.get("layout", "auto")
 
 
 def file_sha256(path: str | os.PathLike) -> str:

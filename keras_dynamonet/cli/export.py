@@ -1,0 +1,183 @@
+"""`dynamonet export`: artefacts for other runtimes, each compared with Keras."""
+
+import argparse
+from pathlib import Path
+
+from keras_dynamonet.cli.output import (
+    load_tensorflow,
+    make_table,
+    print_json,
+    result_console,
+    say,
+)
+from keras_dynamonet.exporters.formats import FORMATS, plan
+
+EXAMPLES = """\
+examples:
+  dynamonet export runs/first --format saved_model,onnx
+  dynamonet export runs/first --format onnx --precision float32,float16,int8
+"""
+_OPTIONS = tuple(dict.fromkeys(o for entry in FORMATS.values() for o in entry.options))
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    """Adds the program and its options to the command `dynamonet`."""
+    parser = subparsers.add_parser(
+        "export",
+        help="write artefacts for other runtimes, compared with Keras",
+        description="Writes a trained network for other runtimes. Each artefact is "
+        "loaded in its own runtime and compared with Keras on real clips, output by "
+        "output, before it gets its name; parity.json tells the figures.",
+        epilog=EXAMPLES,
+    )
+    parser.add_argument("model", metavar="RUN", help="folder of a run, or .keras file")
+    parser.add_argument(
+        "--format",
+        type=_names,
+        metavar="NAME,...",
+        help=f"some of {', '.join(FORMATS)} (default: saved_model,onnx)",
+    )
+    parser.add_argument(
+        "--precision",
+        type=_names,
+        default=["float32"],
+        metavar="NAME,...",
+        help="; ".join(f"{e.name}: {', '.join(e.precisions)}" for e in FORMATS.values())
+        + " (default: float32)",
+    )
+    parser.add_argument(
+        "--data",
+        metavar="DATA",
+        help="videos to compare on and to calibrate INT8 with: any layout that train "
+        "takes, or a .npy file of clips (default: the data of RUN)",
+    )
+    parser.add_argument("--layout", default="auto", help="layout of DATA")
+    parser.add_argument(
+        "--out", metavar="FOLDER", help="where to write (default: RUN/export)"
+    )
+    parser.add_argument(
+        "--name", default="model", help="base of the file names (default: model)"
+    )
+    parser.add_argument(
+        "--outputs",
+        type=_names,
+        metavar="NAME,...",
+        help="outputs of the artefacts (default: probabilities, logits, embedding, "
+        "motion_filters, next_frame)",
+    )
+    parser.add_argument(
+        "--clips", type=_positive, metavar="N", help="clips to compare on (default: 64)"
+    )
+    parser.add_argument(
+        "--calibration-clips",
+        type=_positive,
+        metavar="N",
+        help="clips to calibrate INT8 with (default: 64)",
+    )
+    parser.add_argument(
+        "--opset", type=int, choices=(17, 18), help="onnx: operator set (default: 17)"
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace artefacts that exist"
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print the results as JSON on stdout"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Exports, compares, reports."""
+    options = {
+        name: getattr(arguments, name)
+        for name in _OPTIONS
+        if getattr(arguments, name) is not None
+    }
+    formats = arguments.format or ["saved_model", "onnx"]
+    jobs = plan(formats, arguments.precision, tuple(options))
+    path = Path(arguments.model)
+    folder = Path(arguments.out) if arguments.out else _default_folder(path)
+    load_tensorflow(verbose=arguments.verbose)
+    from keras_dynamonet.exporters.job import check_jobs, run_jobs
+
+    check_jobs(jobs, folder, arguments.name, overwrite=arguments.overwrite)
+    source = _open_source(arguments)
+    done = run_jobs(
+        source,
+        jobs,
+        folder,
+        options=options,
+        overwrite=arguments.overwrite,
+        progress=lambda name: say(f"Exporting {folder / name}"),
+    )
+    if arguments.json:
+        print_json(_document(done))
+    else:
+        _show(done)
+    return 1 if done.errors else 0
+
+
+def _open_source(arguments):
+    from keras_dynamonet.exporters.calibration import CALIBRATION_CLIPS, PARITY_CLIPS
+    from keras_dynamonet.exporters.signature import OUTPUTS
+    from keras_dynamonet.exporters.source import open_source
+
+    return open_source(
+        arguments.model,
+        arguments.data,
+        outputs=arguments.outputs or OUTPUTS,
+        layout=arguments.layout,
+        name=arguments.name,
+        num_parity=arguments.clips or PARITY_CLIPS,
+        num_calibration=arguments.calibration_clips or CALIBRATION_CLIPS,
+    )
+
+
+def _default_folder(path: Path) -> Path:
+    if path.suffix == ".keras":
+        return path.with_name(f"{path.stem}_export")
+    return path / "export"
+
+
+def _document(done) -> dict:
+    return {
+        "artefacts": [
+            {
+                "path": str(result.path),
+                "sidecar": str(result.sidecar),
+                "bytes": result.size_bytes,
+                "seconds": round(result.seconds, 1),
+            }
+            for result in done.results
+        ],
+        "parity": [entry for report in done.reports for entry in report.to_json()],
+        "errors": list(done.errors),
+    }
+
+
+def _show(done) -> None:
+    from keras_dynamonet.exporters.parity_report import COLUMNS, table_rows
+
+    console = result_console()
+    table = make_table(*COLUMNS, numbers=COLUMNS[2:-1])
+    for report in done.reports:
+        for row in table_rows(report):
+            table.add_row(*row)
+        table.add_section()
+    console.print(table)
+    for result in done.results:
+        console.print(
+            f"{result.path}  {result.size_bytes / 1e6:.1f} MB, {result.seconds:.0f} s",
+            markup=False,
+        )
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]

@@ -1,0 +1,144 @@
+"""The formats of `dynamonet export`: a table, and what may be combined."""
+
+import importlib
+import importlib.util
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from keras_dynamonet.errors import MissingExtraError, UserError
+
+
+@dataclass(frozen=True)
+class Format:
+    """A kind of artefact.
+
+    Args:
+        name: As on the command line.
+        suffix: Of the file name; empty for a folder.
+        precisions: What it comes in, the default first.
+        module: Module of the exporter.
+        function: Name of the exporter in it.
+        options: Keyword arguments of its own.
+        extra: What must be installed, a name of an extra, or `None`.
+        packages: Import names, one group for each choice: all of some group must exist.
+    """
+
+    name: str
+    suffix: str
+    precisions: tuple[str, ...]
+    module: str
+    function: str
+    options: tuple[str, ...] = ()
+    extra: str | None = None
+    packages: tuple[tuple[str, ...], ...] = ((),)
+
+    def file_name(self, base: str, precision: str) -> str:
+        """`model.onnx`, `model.int8.onnx`, `model` for a SavedModel's folder."""
+        kind = "" if precision == self.precisions[0] else f".{precision}"
+        return f"{base}{kind}{self.suffix}"
+
+    def exporter(self) -> Callable:
+        """The function that writes the artefact.
+
+        Raises:
+            MissingExtraError: If its extra is not installed.
+        """
+        if not any(all(map(_is_installed, group)) for group in self.packages):
+            raise MissingExtraError(f"--format {self.name}", self.extra)
+        return getattr(importlib.import_module(self.module), self.function)
+
+
+FORMATS = {
+    entry.name: entry
+    for entry in (
+        Format(
+            "saved_model",
+            "",
+            ("float32",),
+            "keras_dynamonet.exporters.saved_model",
+            "export_saved_model",
+        ),
+        Format(
+            "onnx",
+            ".onnx",
+            ("float32", "float16", "int8"),
+            "keras_dynamonet.exporters.onnx",
+            "export_onnx",
+            options=("opset",),
+            extra="onnx",
+            packages=(("onnx", "onnxruntime", "tf2onnx"),),
+        ),
+    )
+}
+
+
+def plan(
+    formats: Iterable[str], precisions: Iterable[str], options: Sequence[str] = ()
+) -> list[tuple[Format, str]]:
+    """What to export: every format in every precision.
+
+    Args:
+        formats: Names of formats.
+        precisions: Names of precisions.
+        options: Names of the options that were given.
+
+    Raises:
+        UserError: If a name is unknown, a format does not come in a precision, or an
+            option belongs to none of the formats.
+
+    Example:
+
+    >>> [(entry.name, precision) for entry, precision in plan(["onnx"], ["int8"])]
+    [('onnx', 'int8')]
+    """
+    formats, precisions = list(dict.fromkeys(formats)), list(dict.fromkeys(precisions))
+    known = {name for entry in FORMATS.values() for name in entry.precisions}
+    for name in formats:
+        if name not in FORMATS:
+            raise UserError(
+                f"There is no format {name!r}. Choose from: {', '.join(FORMATS)}."
+            )
+    for precision in precisions:
+        if precision not in known:
+            raise UserError(
+                f"There is no precision {precision!r}. "
+                f"Choose from: {', '.join(sorted(known))}."
+            )
+    if not formats or not precisions:
+        raise UserError("Name at least one format and one precision.")
+    for name in formats:
+        for precision in precisions:
+            if precision not in FORMATS[name].precisions:
+                others = [e.name for e in FORMATS.values() if precision in e.precisions]
+                raise UserError(
+                    f"{name} comes in {', '.join(FORMATS[name].precisions)}, not in "
+                    f"{precision}. For {precision} use: {', '.join(others)}."
+                )
+    for option in options:
+        takers = [entry.name for entry in FORMATS.values() if option in entry.options]
+        if not set(takers) & set(formats):
+            raise UserError(
+                f"--{option.replace('_', '-')} is for {' and '.join(takers)} only."
+            )
+    return [(FORMATS[name], precision) for name in formats for precision in precisions]
+
+
+def target_paths(
+    folder: Path, base: str, jobs: Iterable[tuple[Format, str]]
+) -> list[Path]:
+    """Where the artefacts go.
+
+    Example:
+
+    >>> target_paths(Path("out"), "model", plan(["onnx"], ["int8"]))[0].name
+    'model.int8.onnx'
+    """
+    return [folder / entry.file_name(base, precision) for entry, precision in jobs]
+
+
+def _is_installed(package):
+    try:
+        return importlib.util.find_spec(package) is not None
+    except ModuleNotFoundError:
+        return False

@@ -1,0 +1,118 @@
+"""Several artefacts of one network, and one report about all of them."""
+
+import logging
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from keras_dynamonet.errors import UserError
+from keras_dynamonet.exporters.artefact import ExportResult, check_target
+from keras_dynamonet.exporters.formats import Format, target_paths
+from keras_dynamonet.exporters.parity import ParityReport
+from keras_dynamonet.exporters.parity_report import write_parity
+from keras_dynamonet.exporters.source import ExportSource
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """What became of several exports.
+
+    Args:
+        results: The artefacts that passed.
+        reports: Every comparison that was made, failed ones too.
+        errors: What was wrong with the others, one line each.
+    """
+
+    results: tuple[ExportResult, ...]
+    reports: tuple[ParityReport, ...]
+    errors: tuple[str, ...]
+
+
+def check_jobs(
+    jobs: Sequence[tuple[Format, str]],
+    folder: str | os.PathLike,
+    name: str,
+    *,
+    overwrite: bool,
+) -> None:
+    """Checks everything that can be wrong before any work is done.
+
+    Raises:
+        UserError: If an extra is missing, a target exists, or the folder cannot be
+            written.
+    """
+    for entry, _ in jobs:
+        entry.exporter()
+    for path in target_paths(Path(folder), name, jobs):
+        check_target(path, overwrite=overwrite)
+    check_folder(Path(folder))
+
+
+def check_folder(folder: Path) -> None:
+    """Checks that a folder can be written, and makes it.
+
+    Raises:
+        UserError: If it cannot.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be made: {error.strerror}.") from error
+    if not os.access(folder, os.W_OK):
+        raise UserError(
+            f"{folder}: cannot be written (read-only). Choose another with --out."
+        )
+
+
+def run_jobs(
+    source: ExportSource,
+    jobs: Sequence[tuple[Format, str]],
+    folder: str | os.PathLike,
+    *,
+    options: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
+    progress: Callable[[str], None] | None = None,
+) -> JobResult:
+    """Exports one artefact after the other; a failure does not stop the others.
+
+    Args:
+        source: The network and the clips.
+        jobs: From :func:`~keras_dynamonet.exporters.formats.plan`.
+        folder: Where the artefacts, `parity.json` and `parity.md` go.
+        options: Options of the formats by name; each format takes its own.
+        overwrite: Whether artefacts may exist.
+        progress: Called with the name of each artefact before it is made.
+
+    Returns:
+        What was made, compared and refused.
+
+    Raises:
+        UserError: As :func:`check_jobs`.
+    """
+    folder = Path(folder)
+    check_jobs(jobs, folder, source.name, overwrite=overwrite)
+    results, reports, errors = [], [], []
+    for (entry, precision), target in zip(
+        jobs, target_paths(folder, source.name, jobs), strict=True
+    ):
+        if progress is not None:
+            progress(target.name)
+        own = {k: v for k, v in (options or {}).items() if k in entry.options}
+        if len(entry.precisions) > 1:
+            own["precision"] = precision
+        try:
+            result = entry.exporter()(
+                source, target, overwrite=overwrite, on_report=reports.append, **own
+            )
+        except UserError as error:
+            _logger.error("%s", error)
+            errors.append(str(error))
+        else:
+            results.append(result)
+    if reports:
+        write_parity(folder, reports, source=source.clips.source)
+    return JobResult(tuple(results), tuple(reports), tuple(errors))
