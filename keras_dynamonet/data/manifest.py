@@ -142,6 +142,7 @@ def load_manifest(
     class_names: Sequence[str] | None = None,
     labelled: bool = True,
     video_root: str | os.PathLike | None = None,
+    allow_missing: bool = False,
 ) -> Manifest:
     """Reads a data set of any known layout, and says in the log what it took it for.
 
@@ -164,6 +165,7 @@ def load_manifest(
             None takes those of the data, over all splits, sorted.
         labelled: False ignores labels; True asks for at least one.
         video_root: Folder that the paths in a list start from; None looks for it.
+        allow_missing: Keep listed files that do not exist instead of raising.
 
     Raises:
         UserError: Nothing there, no videos, no such split, a listed file is missing or
@@ -182,7 +184,9 @@ def load_manifest(
         data, layout=layout, video_root=video_root, all_videos=not (labelled or split)
     )
     entries = _pick_split(listing, split, data)
-    _check_files(entries, listing, data)
+    _refuse_duplicates(entries, data)
+    if LAYOUTS[listing.layout].lists_files and not allow_missing:
+        _refuse_missing(entries, listing.root)
     labels = np.full(len(entries), UNLABELLED, np.int32)
     names = tuple(class_names or ())
     if labelled:
@@ -243,8 +247,7 @@ def _pick_split(listing: Listing, split: str | None, data: Path) -> list[Entry]:
     return [entry for entry in listing.entries if entry.split == split]
 
 
-def _check_files(entries: list[Entry], listing: Listing, data: Path) -> None:
-    """Raises for files listed twice and for listed files that are not there."""
+def _refuse_duplicates(entries: list[Entry], data: Path) -> None:
     counts = Counter(os.path.normpath(entry.path) for entry in entries)
     path, count = counts.most_common(1)[0]
     if count > 1:
@@ -253,14 +256,16 @@ def _check_files(entries: list[Entry], listing: Listing, data: Path) -> None:
             f"{data}: {path} is listed {count} times ({'; '.join(lines[:3])}). List "
             "each video once."
         )
-    if LAYOUTS[listing.layout].lists_files:
-        missing = [e for e in entries if not (listing.root / e.path).exists()]
-        if missing:
-            raise UserError(
-                f"{missing[0].source}: {missing[0].path} does not exist below "
-                f"{listing.root} ({len(missing)} of {len(entries)} listed videos are "
-                "missing). Mend the list or give the right `video_root`."
-            )
+
+
+def _refuse_missing(entries: list[Entry], root: Path) -> None:
+    missing = [entry for entry in entries if not (root / entry.path).exists()]
+    if missing:
+        raise UserError(
+            f"{missing[0].source}: {missing[0].path} does not exist below {root} "
+            f"({len(missing)} of {len(entries)} listed videos are missing). Mend the "
+            "list or give the right `video_root`."
+        )
 
 
 def _say_aloud(

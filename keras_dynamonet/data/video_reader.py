@@ -192,6 +192,21 @@ class VideoReader:
         if not count:
             raise VideoError(self.path, "holds no frames that can be decoded")
 
+    def count_frames(self) -> int:
+        """Decodes the whole file and returns the number of frames.
+
+        Raises:
+            VideoError: A frame cannot be decoded, or there is none.
+        """
+        count = 0
+        for seconds, frame in self._decode(None):
+            if frame is None:
+                raise self._damage_error(seconds)
+            count += 1
+        if not count:
+            raise VideoError(self.path, "holds no frames that can be decoded")
+        return count
+
     def rotation_degrees(self) -> int:
         """Counter-clockwise turn asked for by the metadata: 0, 90, 180 or 270.
 

@@ -10,7 +10,7 @@ from tests.video_files import numbered_frames, write_video
 
 @pytest.fixture(scope="session")
 def eight_videos(tmp_path_factory) -> Manifest:
-    """Eight videos of 12 frames, 48 x 64 px, 10 fps; video k starts at level 20 + 30 k."""
+    """Eight videos of 12 frames, 48 x 64 px, 10 fps; the first level is 20 + 30 k."""
     root = tmp_path_factory.mktemp("eight videos")
     for k in range(8):
         frames = numbered_frames(12, step=2) + 30 * k

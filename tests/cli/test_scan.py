@@ -1,0 +1,48 @@
+import json
+
+from keras_dynamonet.cli.main import main
+from tests.video_files import numbered_frames, write_video
+
+
+def make_data(root):
+    (root / "walk [1]").mkdir()
+    write_video(root / "walk [1]" / "good one.mp4", numbered_frames(5))
+    (root / "walk [1]" / "empty.mp4").touch()
+    return root
+
+
+def test_scan_lists_bad_files(tmp_path, capsys):
+    assert main(["scan", str(make_data(tmp_path))]) == 1
+    captured = capsys.readouterr()
+    assert "walk [1]/empty.mp4" in captured.out and "0 bytes" in captured.out
+    assert "good one" not in captured.out
+    assert "1 of 2 videos can be read, 1 cannot" in captured.err
+
+
+def test_scan_json_is_one_document(tmp_path, capsys):
+    assert main(["scan", str(make_data(tmp_path)), "--json", "--quick"]) == 1
+    document = json.loads(capsys.readouterr().out)
+    assert document["videos"] == 2 and document["bad"] == 1
+    bad, good = document["files"]
+    assert bad["reason"] == "the file is empty (0 bytes)" and "info" not in bad
+    assert good["ok"] and good["info"]["num_frames"] == 5
+
+
+def test_scan_of_good_files_succeeds(tmp_path, capsys):
+    path = write_video(tmp_path / "a.mp4", numbered_frames(5))
+    assert main(["scan", str(path)]) == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_missing_files_of_a_list_are_bad_files(tmp_path, capsys):
+    (tmp_path / "list.csv").write_text("gone.mp4,walk\n")
+    assert main(["scan", str(tmp_path / "list.csv"), "--json"]) == 1
+    (gone,) = json.loads(capsys.readouterr().out)["files"]
+    assert gone["reason"] == "no such file"
+
+
+def test_scan_mistakes_are_one_line(tmp_path, capsys):
+    assert main(["scan", str(tmp_path / "nowhere")]) == 1
+    assert "no such file or folder" in capsys.readouterr().err
+    assert main(["scan", str(make_data(tmp_path)), "--workers", "0"]) == 1
+    assert "--workers must be at least 1" in capsys.readouterr().err

@@ -1,0 +1,58 @@
+import numpy as np
+import pytest
+
+from keras_dynamonet.data.manifest import Manifest
+from keras_dynamonet.data.scan import scan_video, scan_videos
+from tests.video_files import numbered_frames, write_video
+
+
+def test_results_are_in_order_with_reasons(with_bad_files):
+    calls = []
+    results = scan_videos(
+        with_bad_files, workers=3, progress=lambda *numbers: calls.append(numbers)
+    )
+    assert [result.ok for result in results] == [True] * 8 + [False] * 4
+    assert [result.path for result in results] == [
+        with_bad_files.path(k) for k in range(12)
+    ]
+    assert results[9].reason == "the file is empty (0 bytes)"
+    assert results[0].info.num_frames == 12 and results[9].info is None
+    assert calls == [(k, 12) for k in range(1, 13)]
+
+
+@pytest.fixture
+def damaged(tmp_path):
+    """A video whose frames 10 to 14 of 30 are damaged."""
+    path = write_video(
+        tmp_path / "damaged.mp4",
+        numbered_frames(30, step=5),
+        key_frame_every=5,
+        codec_options={"qp": "0"},
+    )
+    data = bytearray(path.read_bytes())
+    start = data.index(b"mdat") + (len(data) - data.index(b"mdat")) * 4 // 10
+    data[start : start + 300] = bytes(300)
+    path.write_bytes(data)
+    return path
+
+
+def test_damage_in_the_middle_needs_a_thorough_scan(damaged):
+    result = scan_video(damaged)
+    assert not result.ok and "cannot decode the frame at" in result.reason
+    assert result.info.num_frames == 30
+
+
+def test_file_cut_short_is_readable_with_a_remark(tmp_path):
+    frames = np.random.default_rng(0).integers(0, 256, (30, 48, 64, 3), np.uint8)
+    whole = write_video(tmp_path / "whole.avi", frames, codec="mpeg4")
+    cut = tmp_path / "cut.avi"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    result = scan_video(cut)
+    assert result.ok and "is cut short or has a wrong header" in result.remark
+    assert scan_video(whole).remark == ""
+    assert scan_video(cut, thorough=False).ok
+
+
+def test_bad_workers(tmp_path):
+    with pytest.raises(ValueError, match="`workers` must be at least 1"):
+        scan_videos(Manifest(tmp_path, ("a.mp4",), [-1]), workers=0)
