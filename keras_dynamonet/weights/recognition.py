@@ -80,6 +80,8 @@ def recognise(shapes: Shapes) -> Architecture:
     keras_dynamonet.weights.stored_tensor.CheckpointError: holds none of the networks...
     """
     naming = naming_of(shapes)
+    if not all(map(all, shapes.values())):
+        raise CheckpointError("is damaged: a tensor is empty")
     try:
         config = _config(shapes, naming)
     except (KeyError, IndexError, ValueError, ZeroDivisionError) as error:
@@ -91,8 +93,6 @@ def recognise(shapes: Shapes) -> Architecture:
     architecture = Architecture(config, naming)
     needed = sum(prod(shape) for shape in torch_shapes(config, naming).values())
     held = sum(prod(shape) for shape in shapes.values())
-    if not all(map(all, shapes.values())):
-        raise CheckpointError("is damaged: a tensor is empty")
     if needed > 2 * held:
         raise CheckpointError(
             f"holds {held:,} numbers, but looks like {architecture.description}, "

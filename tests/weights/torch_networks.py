@@ -1,6 +1,6 @@
 """Reference networks in PyTorch, written from the definitions in the papers.
 
-Hara et al., CVPR 2018 (ResNet, ResNeXt, wide, pre-activation; table 1 and figure 3), and
+Hara et al., CVPR 2018 (ResNet, ResNeXt, wide, pre-activation; table 1, figure 3), and
 Tran et al., CVPR 2018 (R3D, MC3, R(2+1)D; figure 1 and section 3.5). The names of the
 parameters are those of the published checkpoints.
 """
