@@ -1,41 +1,30 @@
-"""One open video file: its true length, and frames by the time they are shown at.
+"""Frames of one open video file, found by the time they are shown at."""
 
-Header fields of video files are promises, not facts: frame counts are off, durations
-are missing, files are cut short. So the length is measured on the packets, and frames
-are found by their timestamps, never by counting.
-"""
-
-import functools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import av
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
-from keras_dynamonet.data.video_file import VideoError, open_video
+from keras_dynamonet.data.video_file import VideoError
+from keras_dynamonet.data.video_timeline import CLOCK_SECONDS, VideoTimeline
 
-# Timestamps are rounded to the clock of the container, at worst a millisecond (mkv,
-# flv): a frame that starts within one millisecond after `t` counts as shown at `t`.
-_CLOCK_SECONDS = 1e-3
-# Decoding on is cheaper than seeking over a gap shorter than this.
-_SEEK_GAP_SECONDS = 0.5
-# The same, when the container has no index that says where its key frames are.
-_BLIND_SEEK_GAP_SECONDS = 5.0
 # Where a seek goes that did not work at first: back by more than most key frames.
 _STEP_BACK_SECONDS = 12.0
-_MAX_PLAUSIBLE_FPS = 1000.0
-_FALLBACK_FPS = 25.0
 
 
-class VideoReader:
+class VideoReader(VideoTimeline):
     """Reads frames of one video file by time. Use as a context manager.
 
     Times are seconds since the first frame. Frames are uint8 RGB in display
     orientation: rotation metadata is applied, pixel aspect ratio is not.
 
     A decoding error damages every frame up to the next key frame; asking for such a
-    frame raises `VideoError`, so damage never turns into grey or black clips.
+    frame raises `VideoError`, so that no damage the codec notices becomes a grey or
+    black clip. (H.264 and HEVC notice nearly all of it. VP9, AV1 and MJPEG carry no
+    checks: overwritten bytes may decode to a picture.)
 
     Args:
         path: The video file.
@@ -54,89 +43,10 @@ class VideoReader:
     """
 
     def __init__(self, path: str | os.PathLike, *, num_threads: int = 1):
-        self.path = os.fspath(path)
-        self._num_threads = num_threads
+        super().__init__(path, num_threads=num_threads)
         self._reformatter = VideoReformatter()
-        self._container = None
         self._damage = "damaged data"
-        self._moves = 0
-        self._open()
-        # AVI stores no display times: FFmpeg guesses them, and wrongly for reordered
-        # frames. Decoding times are right there, late by a constant delay.
-        self._without_display_times = self._container.format.name == "avi"
-        self._packet_origin = self._find_packet_origin()
-        self._origin = self._find_origin()
-
-    def __enter__(self) -> "VideoReader":
-        return self
-
-    def __exit__(self, *_):
-        self.close()
-
-    def close(self) -> None:
-        """Closes the file; a second call does nothing."""
-        if self._container is not None:
-            self._container.close()
-            self._container = None
-
-    @property
-    def codec(self) -> str:
-        """Name of the codec, e.g. `"h264"`."""
-        return self._stream.codec_context.name
-
-    @property
-    def coded_size(self) -> tuple[int, int]:
-        """`(height, width)` in pixels, before rotation."""
-        return self._stream.codec_context.height, self._stream.codec_context.width
-
-    @functools.cached_property
-    def fps(self) -> float:
-        """Average frames per second."""
-        if self._header_fps is not None:
-            return self._header_fps
-        times = self.frame_times
-        if len(times) > 1 and times[-1] > times[0]:
-            return float((len(times) - 1) / (times[-1] - times[0]))
-        return _FALLBACK_FPS
-
-    @functools.cached_property
-    def frame_times(self) -> np.ndarray:
-        """Start of every frame in seconds, sorted: float64, shape `(frames,)`.
-
-        Reads the whole file, but decodes nothing.
-        """
-        return np.sort([start for start, _ in self._scan_packets(None)])
-
-    @property
-    def header_duration_seconds(self) -> float | None:
-        """The duration that the header promises, or None if it says nothing."""
-        if self._without_display_times and self._stream.frames:
-            # FFmpeg shortens the duration of an AVI file that is cut short.
-            return self._stream.frames * self._period
-        if self._stream.duration:
-            return self._stream.duration * self._tick
-        if self._container.duration:
-            return self._container.duration / av.time_base
-        return None
-
-    @functools.cached_property
-    def duration_seconds(self) -> float:
-        """From the start of the first frame to the end of the last, measured.
-
-        Raises:
-            VideoError: The file holds no frames.
-        """
-        promised = self.header_duration_seconds
-        if promised and self._index_is_complete():
-            return promised
-        spans = []
-        if promised:
-            # The packets from the last key frame on are enough to know the end.
-            spans = self._scan_packets(promised)
-        spans = spans or self._scan_packets(None)
-        if not spans:
-            raise VideoError(self.path, "holds no video frames")
-        return max(end for _, end in spans)
+        self._frame_origin = self._find_frame_origin()
 
     def read_frames(
         self, times_seconds: Sequence[float], *, short_side: int | None = None
@@ -167,10 +77,11 @@ class VideoReader:
                 f"Received: {times.tolist()}."
             )
         times, place = np.unique(times, return_inverse=True)
+        to_rgb = _RgbConverter(self._reformatter, short_side)
         frames = []
         for run in self._split_into_runs(times):
-            frames += self._seek_and_decode(run)
-        return self._to_rgb(frames, short_side)[place]
+            frames += self._seek_and_decode(run, to_rgb)
+        return np.stack([frames[k] for k in place])
 
     def iterate_frames(
         self, *, short_side: int | None = None
@@ -183,14 +94,9 @@ class VideoReader:
         Raises:
             VideoError: A frame cannot be decoded, or there is none.
         """
-        count = 0
-        for seconds, frame in self._decode(None):
-            if frame is None:
-                raise self._damage_error(seconds)
-            count += 1
-            yield seconds, self._to_rgb([frame], short_side)[0]
-        if not count:
-            raise VideoError(self.path, "holds no frames that can be decoded")
+        to_rgb = _RgbConverter(self._reformatter, short_side)
+        for seconds, frame in self._decode_all():
+            yield seconds, np.array(to_rgb(frame))
 
     def count_frames(self) -> int:
         """Decodes the whole file and returns the number of frames.
@@ -198,14 +104,7 @@ class VideoReader:
         Raises:
             VideoError: A frame cannot be decoded, or there is none.
         """
-        count = 0
-        for seconds, frame in self._decode(None):
-            if frame is None:
-                raise self._damage_error(seconds)
-            count += 1
-        if not count:
-            raise VideoError(self.path, "holds no frames that can be decoded")
-        return count
+        return sum(1 for _ in self._decode_all())
 
     def rotation_degrees(self) -> int:
         """Counter-clockwise turn asked for by the metadata: 0, 90, 180 or 270.
@@ -213,65 +112,10 @@ class VideoReader:
         Raises:
             VideoError: The first frame cannot be decoded.
         """
-        (frame,) = self._frames_shown_at(np.zeros(1), None)
-        return 90 * _quarter_turns(frame)
+        (turns,) = self._frames_shown_at(np.zeros(1), None, _quarter_turns)
+        return 90 * turns
 
-    # Positions in the file. `seconds` counts from the first frame.
-
-    def _open(self) -> None:
-        # No `close` first: an iterator may still hold packets of the old container.
-        self._container, self._stream = open_video(
-            self.path, num_threads=self._num_threads
-        )
-        # Seconds in one tick of the stream's timestamps.
-        self._tick = float(self._stream.time_base or 1 / av.time_base)
-        self._at_start = True
-
-    def _move_to(self, seconds: float | None) -> None:
-        """Goes to the key frame at or before `seconds`; None is the very start."""
-        self._moves += 1
-        if seconds is not None:
-            stamp = self._packet_origin + int((seconds + _CLOCK_SECONDS) / self._tick)
-            try:
-                self._container.seek(stamp, backward=True, stream=self._stream)
-                self._at_start = False
-                return
-            except av.FFmpegError:
-                pass  # this file cannot seek: start over
-        if not self._at_start:
-            self._open()
-        self._at_start = False
-
-    @functools.cached_property
-    def _header_fps(self) -> float | None:
-        for rate in (self._stream.average_rate, self._stream.guessed_rate):
-            if rate and 0 < rate <= _MAX_PLAUSIBLE_FPS:
-                return float(rate)
-        return None
-
-    @property
-    def _period(self) -> float:
-        """Seconds from frame to frame, where the frames do not say."""
-        return 1.0 / (self._header_fps or _FALLBACK_FPS)
-
-    def _find_packet_origin(self) -> int:
-        """Timestamp of the first packet, in ticks."""
-        if self._stream.start_time is not None:
-            return self._stream.start_time
-        self._at_start = False
-        stamps = []
-        try:
-            for packet in self._container.demux(self._stream):
-                stamp = packet.dts if packet.pts is None else packet.pts
-                if stamp is not None:
-                    stamps.append(stamp)
-                if len(stamps) == 16:  # more than any codec reorders
-                    break
-        except av.FFmpegError:
-            pass  # what came before the damage is all there is
-        return min(stamps, default=0)
-
-    def _find_origin(self) -> int:
+    def _find_frame_origin(self) -> int:
         """Timestamp of the first frame, in ticks."""
         if not self._without_display_times:
             return self._packet_origin
@@ -284,58 +128,14 @@ class VideoReader:
             pass  # reading the frame will say what is wrong
         return self._packet_origin
 
-    def _packet_seconds(self, stamp: int) -> float:
-        return (stamp - self._packet_origin) * self._tick
-
-    def _frame_seconds(self, frame: av.VideoFrame) -> float | None:
+    def _start(self, frame: av.VideoFrame) -> float | None:
         stamp = frame.pts
         if stamp is None or self._without_display_times:
             stamp = frame.dts
-        return None if stamp is None else (stamp - self._origin) * self._tick
+        return None if stamp is None else (stamp - self._frame_origin) * self._tick
 
-    def _index_is_complete(self) -> bool:
-        """Whether the index agrees with the header and lies within the file."""
-        index = self._stream.index_entries
-        if not self._stream.frames or len(index) != self._stream.frames:
-            return False
-        last = index[len(index) - 1]
-        return last.pos + last.size <= os.path.getsize(self.path)
-
-    def _scan_packets(self, seconds: float | None) -> list[tuple[float, float]]:
-        """`(start, end)` of the frames from the key frame before `seconds` on."""
-        self._move_to(seconds)
-        spans, end = [], 0.0
-        try:
-            for packet in self._container.demux(self._stream):
-                if not packet.size or packet.is_corrupt or packet.is_discard:
-                    continue
-                stamp = packet.dts if packet.pts is None else packet.pts
-                start = end if stamp is None else self._packet_seconds(stamp)
-                length = (packet.duration or 0) * self._tick
-                end = start + (length or self._period)
-                spans.append((start, end))
-        except av.FFmpegError:
-            pass  # the frames before the damage are what the file holds
-        return spans
-
-    def _split_into_runs(self, times: np.ndarray) -> list[np.ndarray]:
-        """Cuts sorted times where seeking is cheaper than decoding on."""
-        index = self._stream.index_entries
-        cuts = []
-        for k in np.flatnonzero(np.diff(times) > _SEEK_GAP_SECONDS) + 1:
-            entry = -1
-            if len(index):
-                entry = index.search_timestamp(
-                    self._packet_origin + int(times[k] / self._tick)
-                )
-            if entry >= 0:
-                if self._packet_seconds(index[entry].timestamp) > times[k - 1]:
-                    cuts.append(k)
-            elif times[k] - times[k - 1] > _BLIND_SEEK_GAP_SECONDS:
-                cuts.append(k)
-        return np.split(times, cuts)
-
-    # Decoding.
+    def _length(self, frame: av.VideoFrame) -> float:
+        return (frame.duration or 0) * self._tick or self._period
 
     def _decode(
         self, seconds: float | None
@@ -363,7 +163,7 @@ class VideoReader:
                 if frame is None or frame.is_corrupt:
                     yield start, None
                     continue
-                seconds = self._frame_seconds(frame)
+                seconds = self._start(frame)
                 start = start if seconds is None else seconds
                 yield start, frame
                 if self._moves != moves:
@@ -373,26 +173,38 @@ class VideoReader:
                     )
                 start += self._length(frame)
 
-    def _length(self, frame: av.VideoFrame) -> float:
-        return (frame.duration or 0) * self._tick or self._period
+    def _decode_all(self) -> Iterator[tuple[float, av.VideoFrame]]:
+        empty = True
+        for seconds, frame in self._decode(None):
+            if frame is None:
+                raise self._damage_error(seconds)
+            empty = False
+            yield seconds, frame
+        if empty:
+            raise VideoError(self.path, "holds no frames that can be decoded")
 
-    def _seek_and_decode(self, times: np.ndarray) -> list[av.VideoFrame]:
+    def _seek_and_decode(self, times: np.ndarray, convert: Callable) -> list:
         """The frames on display at sorted `times`, which lie close together."""
         # A seek can land behind the time, or on a key frame whose followers refer to
         # frames before it (open groups of pictures): then from further back.
         for back_seconds in (0.0, _STEP_BACK_SECONDS):
             if times[0] > back_seconds:
                 try:
-                    return self._frames_shown_at(times, times[0] - back_seconds)
+                    return self._frames_shown_at(
+                        times, times[0] - back_seconds, convert
+                    )
                 except VideoError:
                     continue
-        return self._frames_shown_at(times, None)
+        return self._frames_shown_at(times, None, convert)
 
     def _frames_shown_at(
-        self, times: np.ndarray, seek_seconds: float | None
-    ) -> list[av.VideoFrame]:
+        self,
+        times: np.ndarray,
+        seek_seconds: float | None,
+        convert: Callable[[av.VideoFrame], Any],
+    ) -> list:
         """Decodes from `seek_seconds`, or from the start, up to the last time."""
-        shown: list[av.VideoFrame] = []
+        shown = []
         current, damaged = None, False
         # `current` is on display in [its start, end), and beyond that up to the next
         # frame, unless a frame was lost in between: then `good_until` is its end.
@@ -403,16 +215,20 @@ class VideoReader:
                 continue
             if current is None and seek_seconds is None and start <= self._period:
                 start = 0.0
-            while times[len(shown)] + _CLOCK_SECONDS < start:
+            while times[len(shown)] + CLOCK_SECONDS < start:
                 wanted = times[len(shown)]
+                if current is None and not damaged:
+                    self._damage = f"the first frame comes at {start:.2f} s"
                 if wanted >= good_until:
                     raise self._damage_error(wanted)
-                shown.append(current)
+                shown.append(convert(current))
                 if len(shown) == len(times):
                     return shown
             damaged = damaged and not frame.key_frame
             current, end = frame, start + self._length(frame)
             good_until = -1.0 if damaged else np.inf
+        if current is None and not damaged:
+            raise VideoError(self.path, "holds no frames that can be decoded")
         for wanted in times[len(shown) :]:
             if wanted >= good_until:
                 raise self._damage_error(wanted)
@@ -420,7 +236,7 @@ class VideoReader:
                 raise VideoError(
                     self.path, f"no frame at {wanted:.2f} s, it ends at {end:.2f} s"
                 )
-            shown.append(current)
+            shown.append(convert(current))
         return shown
 
     def _damage_error(self, seconds: float) -> VideoError:
@@ -428,29 +244,40 @@ class VideoReader:
             self.path, f"cannot decode the frame at {seconds:.2f} s ({self._damage})"
         )
 
-    def _to_rgb(
-        self, frames: Sequence[av.VideoFrame], short_side: int | None
-    ) -> np.ndarray:
-        """Scales, turns and stacks frames: uint8 `(frames, height, width, 3)`."""
-        height, width = frames[0].height, frames[0].width
-        if short_side is not None:
-            scale = short_side / min(height, width)
-            height = max(1, round(height * scale))
-            width = max(1, round(width * scale))
-        clip = np.empty((len(frames), height, width, 3), np.uint8)
-        for k, frame in enumerate(frames):
-            if k and frame is frames[k - 1]:
-                clip[k] = clip[k - 1]
-                continue
-            # threads=1: with its own threads swscale takes twenty times as long on
-            # small frames, and the callers decode many videos side by side anyway.
-            picture = self._reformatter.reformat(
-                frame, width, height, "rgb24", interpolation="BICUBIC", threads=1
+
+class _RgbConverter:
+    """Scales and turns frames; all get the size of the first, repeats cost nothing."""
+
+    def __init__(self, reformatter: VideoReformatter, short_side: int | None):
+        self._reformatter = reformatter
+        self._short_side = short_side
+        self._size = None
+        self._last = (None, None)
+
+    def __call__(self, frame: av.VideoFrame) -> np.ndarray:
+        """Returns uint8 RGB of shape `(height, width, 3)`."""
+        if self._last[0] is not frame:
+            self._last = (frame, self._convert(frame))
+        return self._last[1]
+
+    def _convert(self, frame: av.VideoFrame) -> np.ndarray:
+        if self._size is None:
+            scale = 1.0
+            if self._short_side is not None:
+                scale = self._short_side / min(frame.height, frame.width)
+            self._size = tuple(
+                max(1, round(side * scale)) for side in (frame.height, frame.width)
             )
-            plane = picture.planes[0]
-            rows = np.frombuffer(plane, np.uint8).reshape(height, plane.line_size)
-            clip[k] = rows[:, : 3 * width].reshape(height, width, 3)
-        return np.rot90(clip, _quarter_turns(frames[0]), axes=(1, 2))
+        height, width = self._size
+        # threads=1: with its own threads swscale takes twenty times as long on small
+        # frames, and the callers decode many videos side by side anyway.
+        picture = self._reformatter.reformat(
+            frame, width, height, "rgb24", interpolation="BICUBIC", threads=1
+        )
+        plane = picture.planes[0]
+        rows = np.frombuffer(plane, np.uint8).reshape(height, plane.line_size)
+        rgb = rows[:, : 3 * width].reshape(height, width, 3)
+        return np.rot90(rgb, _quarter_turns(frame))
 
 
 def _quarter_turns(frame: av.VideoFrame) -> int:

@@ -48,9 +48,7 @@ def test_share_counts_the_files_of_one_data_set_only():
     log = filled_log()
     log.check_share(["a.mp4", *"xyz"], 0.1)  # one bad file never stops anything
     log.check_share(["a.mp4", "b.mp4", "x", "y"], 0.5)
-    with pytest.raises(
-        UserError, match="2 of 4 videos cannot .* 49%"
-    ):
+    with pytest.raises(UserError, match="2 of 4 videos cannot .* 49%"):
         log.check_share(["a.mp4", "b.mp4", "x", "y"], 0.49)
 
 

@@ -280,6 +280,45 @@ def test_truncated_index(clip, tmp_path):
         probe_video(path)
 
 
+def test_header_without_any_frames(tmp_path):
+    whole = write_video(
+        tmp_path / "whole.mp4",
+        numbered_frames(5),
+        container_options={"movflags": "frag_keyframe+empty_moov"},
+    )
+    data = whole.read_bytes()
+    path = tmp_path / "header.mp4"
+    path.write_bytes(data[: data.index(b"moof") - 4])
+    with pytest.raises(
+        VideoError, match="holds no frames that can be decoded|no video"
+    ):
+        probe_video(path)
+    with VideoReader(path) as video:
+        with pytest.raises(VideoError, match="holds no video frames"):
+            _ = video.duration_seconds
+        with pytest.raises(VideoError, match="holds no frames that can be decoded"):
+            list(video.iterate_frames())
+
+
+def test_start_without_a_key_frame_is_said(tmp_path):
+    """Recordings cut out of a stream begin in the middle of a group of pictures."""
+    whole = write_video(tmp_path / "w.ts", numbered_frames(20), key_frame_every=5)
+    data = whole.read_bytes()
+    packets = [data[k : k + 188] for k in range(0, len(data), 188)]
+    path = tmp_path / "cut.ts"
+    # The first two packets are tables, the first key frame follows.
+    path.write_bytes(b"".join(packets[:3] + packets[9:]))
+    with VideoReader(path) as video:
+        assert video.duration_seconds > 1.4
+        numbers = []
+        for time in middles(*range(14)):
+            try:
+                numbers += frame_numbers(video.read_frames([time]))
+            except VideoError as error:
+                assert "cannot decode the frame at" in str(error)
+        assert numbers == sorted(numbers) and len(numbers) >= 9
+
+
 @pytest.fixture(scope="module")
 def noisy_frames() -> np.ndarray:
     """Frames that do not compress, so that damage hits picture data."""
@@ -363,6 +402,7 @@ def test_iterating_gives_every_frame_with_its_time(clip):
     np.testing.assert_allclose(seconds, np.arange(20) / 10, atol=1e-6)
     assert frame_numbers(np.stack(frames)) == list(range(20))
     assert frames[0].shape == (24, 32, 3)
+    assert frames[0].flags.c_contiguous and frames[0].flags.writeable
 
 
 def test_reading_while_iterating_is_refused(clip):
