@@ -1,4 +1,4 @@
-"""Settings of the whole test suite."""
+"""Settings and shared fixtures of the whole test suite."""
 
 import importlib.util
 import os
@@ -17,3 +17,24 @@ def pytest_configure(config: pytest.Config) -> None:
             "REQUIRE_TORCH=1, but PyTorch is not installed: its tests would be "
             "skipped. Install a CPU build of torch or unset REQUIRE_TORCH."
         )
+
+
+@pytest.fixture(scope="session")
+def action_videos(tmp_path_factory):
+    """A folder of moving squares: `{train,validation,test}/{down,left,right}/k.mp4`."""
+    from tests.action_videos import write_action_videos
+
+    folder = tmp_path_factory.mktemp("action_videos")
+    for split, videos in (("train", 4), ("validation", 2), ("test", 2)):
+        write_action_videos(folder / split, videos=videos)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def trained_run(action_videos, tmp_path_factory):
+    """The result of a finished run of two epochs of three steps; do not change it."""
+    from keras_dynamonet.training.trainer import train
+    from tests.tiny_runs import tiny_config
+
+    run_dir = tmp_path_factory.mktemp("runs") / "trained"
+    return train(tiny_config(action_videos, run_dir, checkpoint_steps=2))

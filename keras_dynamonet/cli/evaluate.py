@@ -114,6 +114,8 @@ def _default_folder(trained) -> Path:
 
 
 def _show(found: dict) -> None:
+    from keras_dynamonet.training.model_card import accuracy_rows
+
     console = result_console()
     bad = len(found["bad_files"])
     console.print(
@@ -124,9 +126,8 @@ def _show(found: dict) -> None:
     if found["video_accuracy"]:
         columns = ("correct", "accuracy", "95 % interval")
         table = make_table("", *columns, numbers=columns)
-        for name in ("video", "top5", "clip"):
-            row = found[f"{name}_accuracy"]
-            table.add_row(name.replace("top5", "video, top 5"), *_cells(row))
+        for name, row in accuracy_rows(found):
+            table.add_row(name, *_cells(row))
         table.add_section()
         for name, row in found["per_class"].items():
             table.add_row(name, *(_cells(row) if row else ("no videos", "", "")))

@@ -174,9 +174,10 @@ def _show(config: TrainConfig) -> None:
 
 def _show_outcome(outcome: dict[str, Any], *, learnt_actions: bool) -> None:
     console = result_console()
+    losses = {k: v for k, v in outcome.items() if k != "clips_per_second"}
     console.print(
-        f"Best epoch: {outcome['best_epoch']} of {outcome['epochs']}  "
-        f"({epoch_line(outcome)})"
+        f"Best epoch: {outcome['best_epoch']} of {outcome['epochs']}: "
+        f"{epoch_line(losses)}"
     )
     console.print(f"Model: {outcome['best_model']}", markup=False)
     if learnt_actions:

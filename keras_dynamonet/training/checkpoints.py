@@ -101,7 +101,8 @@ def load_checkpoint(path: Path) -> tuple[keras.Model, RunState]:
 
 def restore_optimizer(path: Path, model: keras.Model) -> None:
     """Gives a compiled model the optimizer variables of its checkpoint."""
-    model.optimizer.build(model.trainable_variables)
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
     model.load_weights(path)
     random = _read_state(path)["random"]
     for variable, value in zip(_random_state(model), random, strict=True):
@@ -131,7 +132,7 @@ def save_for_inference(path: Path, model: keras.Model) -> None:
 def first_non_finite_weight(model: keras.Model) -> str | None:
     """Path of a weight that holds NaN or infinity, or `None`."""
     for variable in model.trainable_variables:
-        if not np.isfinite(np.sum(np.asarray(variable.value, "float64"))):
+        if not np.isfinite(keras.ops.convert_to_numpy(variable)).all():
             return variable.path
     return None
 
@@ -157,4 +158,4 @@ def _random_state(model: keras.Model) -> list[keras.Variable]:
 
 
 def _to_list(variable: keras.Variable) -> Any:
-    return np.asarray(keras.ops.convert_to_numpy(variable)).tolist()
+    return keras.ops.convert_to_numpy(variable).tolist()

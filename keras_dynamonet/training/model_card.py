@@ -75,6 +75,23 @@ def format_model_card(card: dict[str, Any]) -> str:
     return "\n".join(sections)
 
 
+def accuracy_rows(found: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Overall accuracies worth showing, with their names.
+
+    Args:
+        found: The section `evaluation` of a card.
+
+    Returns:
+        Name and values; the top five only where there are more than five classes.
+    """
+    rows = [("videos", found["video_accuracy"])]
+    if len(found["class_names"]) > 5:
+        rows.append(("videos, top 5", found["top5_accuracy"]))
+    if found["clip_accuracy"]["total"] > found["video_accuracy"]["total"]:
+        rows.append(("single clips", found["clip_accuracy"]))
+    return rows
+
+
 def _model_section(model: dict[str, Any]) -> str:
     height, width = model["frame_size_px"]
     pace = (
@@ -85,11 +102,12 @@ def _model_section(model: dict[str, Any]) -> str:
     classes = ", ".join(model["class_names"]) or "none: learnt from frames alone"
     return f"""# Model card: {Path(model["file"]).name}
 
-DynamoNet with {model["parameters"]:,} parameters. It observes
-{model["observed_frames"]} frames of {height} x {width} pixels at {pace} and forecasts
-the next one with filters of {model["kernel_size_px"]} x {model["kernel_size_px"]}
-pixels ({model["filter_source"]}).
+DynamoNet with {model["parameters"]:,} parameters.
 
+- Clips: {model["observed_frames"]} observed frames of {height} x {width} pixels, {pace}
+- Motion filters: {model["kernel_size_px"]} x {model["kernel_size_px"]} pixels, {
+        model["filter_source"]
+    }
 - Classes: {classes}
 - File: `{model["file"]}`
 - SHA-256: `{model["sha256"]}`
@@ -124,9 +142,7 @@ def _evaluation_section(found: dict[str, Any]) -> str:
     if found["video_accuracy"]:
         lines += ["| accuracy | value | 95 % interval | correct |"]
         lines += ["| --- | --- | --- | --- |"]
-        for label in ("video", "top5", "clip"):
-            row = found[f"{label}_accuracy"]
-            lines.append(f"| {label.replace('top5', 'video, top 5')} | {_cells(row)} |")
+        lines += [f"| {name} | {_cells(row)} |" for name, row in accuracy_rows(found)]
         lines += ["", "| class | accuracy | 95 % interval | correct |"]
         lines += ["| --- | --- | --- | --- |"]
         for name, row in found["per_class"].items():

@@ -92,6 +92,8 @@ def compile_model(
         )
     except ValueError as error:
         raise UserError(str(error)) from error
+    # Variables made while `fit` traces its step would make it trace a second time.
+    model.optimizer.build(model.trainable_variables)
 
 
 def copy_weights(

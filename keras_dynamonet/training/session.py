@@ -87,7 +87,9 @@ class Session:
             chain.set_params(self._params())
             with original_errors(self.bad_files):
                 if state.unvalidated is not None:
+                    chain.on_train_begin()
                     chain.on_epoch_end(state.epoch, dict(state.unvalidated))
+                    chain.on_train_end()
                 if state.step_in_epoch:
                     self._fit_epochs(chain, state.epoch + 1)
                 if state.epoch < epochs:
