@@ -1,4 +1,4 @@
-"""Small video files for tests: moving bars whose brightness tells the frame number."""
+"""Small video files for tests: flat pictures whose brightness is the frame number."""
 
 from collections.abc import Sequence
 from fractions import Fraction

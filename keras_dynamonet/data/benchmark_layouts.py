@@ -121,8 +121,8 @@ def read_kinetics(data: Path, video_root: Path | None = None) -> Listing:
     """Reads `label,youtube_id,time_start,time_end,split`.
 
     Videos are found anywhere below the root by the usual names, `ID_000010_000020.mp4`
-    or `ID.mp4`. Downloads of Kinetics are never complete: missing ones are left out,
-    and the log says how many.
+    or `ID.mp4`, cut to their ten seconds already. Downloads of Kinetics are never
+    complete: missing ones are left out, and the log says how many.
 
     Args:
         data: The CSV file.

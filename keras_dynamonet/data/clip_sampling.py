@@ -36,8 +36,8 @@ class ClipSpec:
         num_frames: T, the frames that the network observes. Clips carry T + 1 frames:
             the last is the target of the forecast.
         size: Height and width in pixels.
-        fps: Frames per second of the clip, whatever the source has. None samples every
-            `stride`-th source frame instead.
+        fps: Frames per second of the clip, whatever the source has; from a slower
+            source, frames repeat. None samples every `stride`-th source frame instead.
         stride: Source frames from one clip frame to the next, if `fps` is None. In a
             video of variable rate: periods of its average rate.
         short_videos: What to do with a video shorter than a clip: `"loop"` starts it

@@ -74,7 +74,7 @@ class Manifest:
         return int(np.count_nonzero(self.labels != UNLABELLED))
 
     def path(self, index: int) -> str:
-        """Path of one video that can be opened from anywhere below `root`."""
+        """Path of one video as it can be opened: `root` and the relative path."""
         return os.path.join(self.root, self.paths[index])
 
     def subset(self, indices: Sequence[int]) -> "Manifest":

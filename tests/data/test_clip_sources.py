@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 
-from keras_dynamonet.data import clip_sources
 from keras_dynamonet.data.bad_files import BadFileLog
 from keras_dynamonet.data.clip_sampling import ClipSpec
 from keras_dynamonet.data.clip_sources import EvaluationViews, TrainingClips
@@ -207,7 +206,3 @@ def test_bad_evaluation_arguments(eight_videos, arguments, message):
 def test_empty_manifest(tmp_path):
     with pytest.raises(UserError, match="the list of videos is empty"):
         TrainingClips(Manifest(tmp_path, (), []), SPEC, seed=0)
-
-
-def test_module_needs_no_tensorflow():
-    assert not hasattr(clip_sources, "tf")
