@@ -11,21 +11,35 @@ from keras_dynamonet.cli.output import fail, setup_logging
 from keras_dynamonet.errors import UserError
 from keras_dynamonet.version import __version__
 
-PROGRAMS = (
-    *("demo", "train", "evaluate", "predict", "scan", "mocap"),
-    *("import_weights", "summary", "export", "serve_client"),
-)
-"""Modules of this package in the order of `--help`; each has `add_parser`."""
+PROGRAMS = {
+    "demo": ("demo", "the whole job on the built-in benchmark, ending in a report"),
+    "train": ("train", "learn actions from labelled videos"),
+    "pretrain": ("train", "learn to predict frames from any videos"),
+    "evaluate": ("evaluate", "measure a model on labelled videos"),
+    "predict": ("predict", "name the actions in videos"),
+    "export": ("export", "write artefacts for other runtimes, compared with Keras"),
+    "import-weights": (
+        "import_weights",
+        "turn a PyTorch checkpoint into a .keras model, or back",
+    ),
+    "summary": ("summary", "count the weights and the arithmetic of a network"),
+    "scan": ("scan", "list the videos that cannot be read, and why"),
+    "mocap": ("mocap", "render the motion-capture benchmark to mp4 files"),
+}
+"""Module in this package and help text of each program, in the order of `--help`.
+
+The texts are those that `add_parser` of the module gives, so that only the module of
+the program that is asked for needs to be imported.
+"""
 
 INTERRUPTED = 130  # what shells report for a program ended by Ctrl-C
-BAD_USAGE = 2
 
 
-def make_parser() -> argparse.ArgumentParser:
-    """The parser of the command and of all its programs.
+def make_parser(argv: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser of the command, with the options of the program that `argv` names.
 
-    A program's module imports what it needs when it runs, so that `--help` and a
-    mistyped flag are answered at once.
+    Args:
+        argv: Arguments after the name of the command.
     """
     parser = argparse.ArgumentParser(
         prog="dynamonet",
@@ -38,15 +52,16 @@ def make_parser() -> argparse.ArgumentParser:
     subparsers = parser.add_subparsers(
         title="programs", dest="program", metavar="PROGRAM", required=True
     )
-    for name in PROGRAMS:
-        try:
-            module = importlib.import_module(f"keras_dynamonet.cli.{name}")
-        except ModuleNotFoundError as e:
-            if e.name != f"keras_dynamonet.cli.{name}":
-                raise
-            continue
-        module.add_parser(subparsers)
-    for subparser in set(subparsers.choices.values()):
+    named = next((word for word in argv if word in PROGRAMS), None)
+    wanted = PROGRAMS[named][0] if named else None
+    for name, (module_name, text) in PROGRAMS.items():
+        if module_name != wanted:
+            subparsers.add_parser(name, help=text)
+        elif name not in subparsers.choices:
+            module = importlib.import_module(f"keras_dynamonet.cli.{module_name}")
+            module.add_parser(subparsers)
+    if named is not None:
+        subparser = subparsers.choices[named]
         subparser.formatter_class = argparse.RawDescriptionHelpFormatter
         subparser.add_argument(
             "--verbose", action="store_true", help="say more on standard error"
@@ -67,7 +82,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: On `--help`, `--version` and bad usage, as argparse does.
     """
-    arguments = make_parser().parse_args(argv)
+    argv = sys.argv[1:] if argv is None else list(argv)
+    arguments = make_parser(argv).parse_args(argv)
     setup_logging(verbose=arguments.verbose)
     try:
         return arguments.run(arguments)

@@ -43,6 +43,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     train = subparsers.add_parser(
         "train",
         help="learn actions from labelled videos",
+        usage="dynamonet train DATA [--run RUN] [settings]\n"
+        "       dynamonet train --resume RUN",
         description="Learns actions and next frames from videos.",
         epilog=TRAIN_EXAMPLES,
     )
@@ -53,6 +55,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     pretrain = subparsers.add_parser(
         "pretrain",
         help="learn to predict frames from any videos",
+        usage="dynamonet pretrain DATA [--run RUN] [settings]\n"
+        "       dynamonet pretrain --resume RUN",
         description="Learns to predict next frames; needs no labels.",
         epilog=PRETRAIN_EXAMPLES,
     )

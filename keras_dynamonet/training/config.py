@@ -41,13 +41,19 @@ class TrainConfig:
         None, "data", "part of DATA to train on; default: train, where it has parts"
     )
     validation: str | None = setting(
-        None, "data", "videos to validate on; else DATA/validation, else a share"
+        None,
+        "data",
+        "videos to validate on; else DATA/validation, else a share",
+        metavar="DATA",
     )
     validation_share: float = setting(
         0.1, "data", "share of DATA held out where nothing else is there to validate on"
     )
     unlabelled: str | None = setting(
-        None, "data", "videos without labels, mixed in for the frame loss"
+        None,
+        "data",
+        "videos without labels, mixed in for the frame loss",
+        metavar="DATA",
     )
     short_videos: str = setting(
         "loop",
@@ -76,7 +82,10 @@ class TrainConfig:
         None, "model", "architecture by name; default: that of --init, or nano-16f"
     )
     init: str | None = setting(
-        None, "model", "run folder or .keras file whose matching weights to start from"
+        None,
+        "model",
+        "run folder or .keras file whose matching weights to start from",
+        metavar="RUN",
     )
     size: int | None = setting(None, "model", "height and width of frames in pixels")
     num_frames: int | None = setting(None, "model", "observed frames a clip")
