@@ -30,6 +30,18 @@ STORED_AS = {
 class CheckpointError(ValueError):
     """What is wrong with a checkpoint file; the reader adds the file's name."""
 
+    def __init__(self, reason: str):
+        super().__init__(printable(reason))
+
+
+def printable(text: str) -> str:
+    """A text from a file as one harmless line.
+
+    >>> printable("two\\nlines")
+    'two?lines'
+    """
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
 
 class Storage:
     """A stretch of bytes in a file, checked against its checksum once.

@@ -20,7 +20,7 @@ from keras_dynamonet.weights.recognition import (
     recognise,
 )
 from keras_dynamonet.weights.report import TensorReport, explain
-from keras_dynamonet.weights.stored_tensor import CheckpointError
+from keras_dynamonet.weights.stored_tensor import CheckpointError, printable
 from keras_dynamonet.weights.zoo import ARCHITECTURES
 
 logger = logging.getLogger(__name__)
@@ -119,7 +119,7 @@ def _import(checkpoint, arch, num_frames, size, pixels, class_names, replace_hea
     own = _own_config(checkpoint)
     shapes = {name: tensor.shape for name, tensor in checkpoint.tensors.items()}
     architecture, remark = _architecture(shapes, arch, own)
-    remarks = [remark, *_remarks(checkpoint)]
+    remarks = [remark, *map(printable, _remarks(checkpoint))]
     if pixels == "auto" and own:
         pixels, convention = "stored", {"mean": own["mean"], "std": own["std"]}
         remarks.append("Pixels: as stored with the weights.")

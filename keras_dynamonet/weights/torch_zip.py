@@ -97,6 +97,8 @@ def _storage(path, entry, big_endian=False):
     stored = entry.compress_type == zipfile.ZIP_STORED and not entry.flag_bits & 1
     if not stored or entry.file_size != entry.compress_size:
         raise CheckpointError("is compressed or encrypted, unlike PyTorch's: refused")
+    if not 0 <= entry.header_offset < path.stat().st_size:
+        raise CheckpointError("is a damaged zip archive")
     with open(path, "rb") as file:
         file.seek(entry.header_offset)
         header = file.read(_LOCAL_HEADER.size)
