@@ -118,10 +118,8 @@ class GroupedConv3D(keras.layers.Layer):
     def call(self, inputs):
         kernel = ops.convert_to_tensor(self.kernel)
         compute = _COMPUTE[self._resolved_form()]
-        outputs = compute(inputs, kernel, self.strides, self.padding)
-        if self.bias is not None:
-            outputs = outputs + self.bias
-        return outputs
+        bias = None if self.bias is None else ops.convert_to_tensor(self.bias)
+        return compute(inputs, kernel, bias, self.strides, self.padding)
 
     def compute_output_shape(self, input_shape):
         batch, *sizes, _ = input_shape
@@ -155,22 +153,26 @@ class GroupedConv3D(keras.layers.Layer):
         return "planar"
 
 
-def _traced(inputs, kernel, strides, padding):
+def _native(inputs, kernel, bias, strides, padding):
+    return _add(backend_ops.conv3d(inputs, kernel, strides, padding), bias)
+
+
+def _traced(inputs, kernel, bias, strides, padding):
     if any(padding):
         inputs = ops.pad(inputs, [[0, 0], *([p, p] for p in padding), [0, 0]])
-    return backend_ops.traced_conv3d(inputs, kernel, strides)
+    return _add(backend_ops.traced_conv3d(inputs, kernel, strides), bias)
 
 
-def _planar(inputs, kernel, strides, padding):
+def _planar(inputs, kernel, bias, strides, padding):
     kernel, tap_inputs = _meet_taps(inputs, kernel, strides, padding)
     total = None
     for tap, frames in enumerate(tap_inputs):
-        term = _conv_frames(frames, kernel[tap], strides, padding)
+        term = _conv_images(frames, kernel[tap], strides, padding)
         total = term if total is None else total + term
-    return total
+    return _as_clip(_add(total, bias), tap_inputs[0].shape[1])
 
 
-def _stacked(inputs, kernel, strides, padding):
+def _stacked(inputs, kernel, bias, strides, padding):
     kernel, tap_inputs = _meet_taps(inputs, kernel, strides, padding)
     taps, height, width, group_channels, filters = kernel.shape
     groups = inputs.shape[-1] // group_channels
@@ -186,7 +188,8 @@ def _stacked(inputs, kernel, strides, padding):
         ops.transpose(kernel, (1, 2, 0, 3, 4)),
         (height, width, taps * group_channels, filters),
     )
-    return _conv_frames(stack, kernel, strides, padding)
+    images = _conv_images(stack, kernel, strides, padding)
+    return _as_clip(_add(images, bias), stack.shape[1])
 
 
 def _meet_taps(inputs, kernel, strides, padding):
@@ -211,16 +214,24 @@ def _meet_taps(inputs, kernel, strides, padding):
     return kernel, [padded[:, tap : tap + span : stride] for tap in met]
 
 
-def _conv_frames(inputs, kernel, strides, padding):
-    """2D convolution of every frame."""
-    _, frames, height, width, channels = inputs.shape
+def _conv_images(inputs, kernel, strides, padding):
+    """2D convolution of every frame: `(batch * frames, height, width, filters)`."""
+    _, _, height, width, channels = inputs.shape
     images = ops.reshape(inputs, (-1, height, width, channels))
-    images = backend_ops.conv2d(images, kernel, strides[1:], padding[1:])
+    return backend_ops.conv2d(images, kernel, strides[1:], padding[1:])
+
+
+def _as_clip(images, frames):
     return ops.reshape(images, (-1, frames, *images.shape[1:]))
 
 
+def _add(outputs, bias):
+    # Next to the convolution, where runtimes and converters fuse it.
+    return outputs if bias is None else outputs + bias
+
+
 _COMPUTE = {
-    "native": backend_ops.conv3d,
+    "native": _native,
     "planar": _planar,
     "stacked": _stacked,
     "traced": _traced,
