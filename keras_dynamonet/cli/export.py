@@ -160,6 +160,8 @@ def _show(done) -> None:
 
     console = result_console()
     table = make_table(*COLUMNS, numbers=COLUMNS[2:-1])
+    for column in table.columns[:2]:
+        column.overflow = "fold"
     for report in done.reports:
         for row in table_rows(report):
             table.add_row(*row)

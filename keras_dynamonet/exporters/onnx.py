@@ -1,10 +1,11 @@
 """ONNX files that are checked, run and compared before they are kept."""
 
+import contextlib
 import importlib.util
 import json
+import logging
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -164,14 +165,28 @@ def _convert_graph(folded, outputs, opset):
     import tf2onnx
 
     function = make_inference_function(folded, outputs)
-    model, _ = tf2onnx.convert.from_graph_def(
-        function.graph_def,
-        name=folded.name,
-        input_names=[f"{INPUT}:0"],
-        output_names=[f"{name}:0" for name in outputs],
-        opset=opset,
-    )
+    with _quiet("tensorflow", "tf2onnx"):
+        model, _ = tf2onnx.convert.from_graph_def(
+            function.graph_def,
+            name=folded.name,
+            input_names=[f"{INPUT}:0"],
+            output_names=[f"{name}:0" for name in outputs],
+            opset=opset,
+        )
     return model
+
+
+@contextlib.contextmanager
+def _quiet(*names):
+    """Mutes loggers: the converter warns of functions of its own that grow old."""
+    levels = {name: logging.getLogger(name).level for name in names}
+    try:
+        for name in names:
+            logging.getLogger(name).setLevel(logging.ERROR)
+        yield
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
 
 
 def _metadata(source):
@@ -184,9 +199,3 @@ def _metadata(source):
         "source_sha256": source.sha256,
     }
     return {name: json.dumps(value) for name, value in metadata.items()}
-
-
-def default_name(source: ExportSource, precision: str) -> Path:
-    """File name of an artefact: `model.onnx`, `model.int8.onnx`."""
-    suffix = "" if precision == "float32" else f".{precision}"
-    return Path(f"{source.name}{suffix}.onnx")

@@ -5,7 +5,6 @@ the pooled feature and the classifier stay in float32: 11 bits of mantissa are t
 for normal equations and for frames, and all of it is a small part of the time.
 """
 
-import logging
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -112,7 +111,6 @@ def quantise_backbone(
     )
 
     convolutions = [node.name for node in three_dimensional(model.graph)]
-    logging.getLogger("root").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder) / "float32.onnx", Path(folder) / "int8.onnx"
         onnx.save(model, source)

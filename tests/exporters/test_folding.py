@@ -42,7 +42,7 @@ def test_folded_network_equals_the_original(form, stem, options):
 
 
 def test_elimination_solves_as_well_as_cholesky():
-    network = tiny_network()
+    network = tiny_network(kernel_size=5)
     clips = moving_clips(3, network.num_frames, network.frame_size[0])
     folded = fold(network, solver_method="elimination")
     for name in ("motion_filters", "logits"):

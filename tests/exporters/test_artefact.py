@@ -1,0 +1,97 @@
+import json
+
+import numpy as np
+import pytest
+
+from keras_dynamonet.errors import UserError
+from keras_dynamonet.exporters.artefact import export_artefact, sidecar_path
+from keras_dynamonet.exporters.parity import ParityError
+from keras_dynamonet.exporters.signature import make_reference
+
+
+def export(source, target, *, run=None, write=None, **kwargs):
+    return export_artefact(
+        source,
+        target,
+        format="test",
+        write=write or (lambda path: path.write_text("artefact") and {"opset": 1}),
+        load=lambda path: (run or make_reference(source.model), "Keras"),
+        **kwargs,
+    )
+
+
+def test_passing_artefact_has_a_sidecar(source, tmp_path):
+    result = export(source, tmp_path / "new" / "model.test")
+    assert result.path.read_text() == "artefact"
+    assert result.parity
+    document = json.loads(result.sidecar.read_text())
+    assert document["class_names"] == source.model.class_names
+    assert document["clip_frames"] == 4
+    assert document["fps"] == 12.0
+    assert document["frame_size"] == [16, 16]
+    assert document["input"]["shape"] == [None, 4, 16, 16, 3]
+    assert document["outputs"]["logits"] == [None, 5]
+    assert document["normalization"]["inside_the_artefact"]
+    assert document["opset"] == 1
+    assert {"keras", "numpy", "python"} <= set(document["versions"])
+    assert len(document["parity"]) == len(source.outputs)
+    assert {p.name for p in result.path.parent.iterdir()} == {
+        "model.test",
+        "model.test.json",
+    }
+
+
+def test_failing_artefact_leaves_nothing(source, tmp_path):
+    def wrong(clips):
+        return {k: v * 1.5 for k, v in make_reference(source.model)(clips).items()}
+
+    reports = []
+    with pytest.raises(ParityError, match="model.test: differs from Keras and was not"):
+        export(source, tmp_path / "model.test", run=wrong, on_report=reports.append)
+    assert not list(tmp_path.iterdir())
+    assert len(reports) == 1 and not reports[0]
+
+
+def test_failing_artefact_leaves_the_old_one(source, tmp_path):
+    target = tmp_path / "model.test"
+    export(source, target)
+    old = sidecar_path(target).read_text()
+
+    def broken(clips):
+        return {}
+
+    with pytest.raises(ParityError, match="missing from the artefact"):
+        export(source, target, run=broken, overwrite=True)
+    assert target.read_text() == "artefact"
+    assert sidecar_path(target).read_text() == old
+
+
+def test_existing_target_is_refused(source, tmp_path):
+    (tmp_path / "model.test").write_text("mine")
+    with pytest.raises(UserError, match="exists already. Add --overwrite to replace"):
+        export(source, tmp_path / "model.test")
+    assert (tmp_path / "model.test").read_text() == "mine"
+
+
+def test_unwritable_target_is_a_line(source, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot be written: "):
+        export(source, tmp_path / "file" / "model.test")
+
+
+def test_disk_errors_are_a_line(source, tmp_path):
+    def write(path):
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(UserError, match="model.test: cannot be written: No space left"):
+        export(source, tmp_path / "model.test", write=write)
+
+
+def test_more_outputs_can_be_compared(source, tmp_path):
+    pair = np.arange(6.0).reshape(2, 3), np.arange(6.0).reshape(2, 3) + 1
+    with pytest.raises(ParityError, match="embed/embedding: relative difference"):
+        export(
+            source,
+            tmp_path / "model.test",
+            also_compare=lambda: {"embed/embedding": pair},
+        )

@@ -1,0 +1,232 @@
+import collections
+import json
+
+import numpy as np
+import pytest
+
+from keras_dynamonet.errors import MissingExtraError, UserError
+from keras_dynamonet.exporters.calibration import share_out
+from keras_dynamonet.exporters.source import ExportSource
+from tests.exporters.networks import moving_clips, tiny_network
+
+onnx = pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+pytest.importorskip("tf2onnx")
+
+from keras_dynamonet.exporters.onnx import (  # noqa: E402
+    convert,
+    export_onnx,
+    load_runner,
+    require_onnx,
+)
+from keras_dynamonet.exporters.onnx_graph import (  # noqa: E402
+    attribute,
+    check,
+    three_dimensional,
+)
+from keras_dynamonet.exporters.onnx_precision import (  # noqa: E402
+    cast_backbone,
+    convolution_types,
+    quantise_backbone,
+)
+
+
+@pytest.fixture(scope="module")
+def model(source):
+    return convert(source)
+
+
+@pytest.fixture(scope="module")
+def pooled():
+    """Everything that the small network has not: pool, STC, generated filters."""
+    network = tiny_network(
+        "pooled", backbone={"stc_ratio": 4, "size": 16}, filter_source="generated"
+    )
+    return ExportSource(network, share_out(moving_clips(12, 4, 16), 12))
+
+
+def run_model(model, clips, tmp_path):
+    path = tmp_path / "model.onnx"
+    onnx.save(model, path)
+    return load_runner(path)[0](clips)
+
+
+def assert_near(received, source, count, **tolerance):
+    for name, value in source.expected.items():
+        np.testing.assert_allclose(
+            received[name], value[:count], err_msg=name, **tolerance
+        )
+
+
+def test_exported_file_passes(source, tmp_path):
+    result = export_onnx(source, tmp_path / "model.onnx", opset=18)
+    assert result.parity
+    model = onnx.load(result.path)
+    assert model.opset_import[0].version == 18
+    document = json.loads(result.sidecar.read_text())
+    assert set(document["convolutions"].values()) == {"float32"}
+    assert {"onnx", "onnxruntime", "tf2onnx"} <= set(document["versions"])
+    metadata = {entry.key: json.loads(entry.value) for entry in model.metadata_props}
+    assert metadata["class_names"] == source.model.class_names
+
+
+def test_convolutions_are_single_grouped_nodes(source, model):
+    found = {node.name: node for node in three_dimensional(model.graph)}
+    # One for the stem and four for each of four blocks.
+    assert len(found) == 17
+    assert attribute(found["stage1_block1/grouped"], "group") == 4
+    assert attribute(found["stage1_block1/grouped"], "pads") == [1] * 6
+    assert attribute(found["stem_conv"], "group") == 1
+    operators = collections.Counter(node.op_type for node in model.graph.node)
+    assert not {"Loop", "If", "Scan"} & set(operators)
+    assert operators["Cast"] == 1
+
+
+def test_inputs_and_outputs_go_by_name(source, model):
+    (clip,) = model.graph.input
+    dims = clip.type.tensor_type.shape.dim
+    assert clip.name == "clip"
+    assert dims[0].dim_param == "batch"
+    assert [dim.dim_value for dim in dims[1:]] == [4, 16, 16, 3]
+    assert clip.type.tensor_type.elem_type == onnx.TensorProto.UINT8
+    assert [value.name for value in model.graph.output] == list(source.outputs)
+    for value in model.graph.output:
+        assert value.type.tensor_type.shape.dim[0].dim_param == "batch"
+
+
+@pytest.mark.parametrize("count", [1, 3, 8])
+def test_any_batch(source, model, count, tmp_path):
+    received = run_model(model, source.clips.parity[:count], tmp_path)
+    assert_near(received, source, count, atol=1e-3, rtol=1e-3)
+
+
+def test_openvino_agrees(source, model, tmp_path):
+    openvino = pytest.importorskip("openvino")
+    path = tmp_path / "model.onnx"
+    onnx.save(model, path)
+    compiled = openvino.Core().compile_model(
+        path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
+    )
+    received = compiled(source.clips.parity[:3])
+    received = {name: received[name] for name in source.outputs}
+    assert_near(received, source, 3, atol=1e-3, rtol=1e-3)
+
+
+def test_pool_stc_and_generated_filters(pooled, tmp_path):
+    model = convert(pooled)
+    pools = [node for node in model.graph.node if node.op_type == "MaxPool"]
+    assert [attribute(node, "pads") for node in pools] == [[1] * 6]
+    received = run_model(model, pooled.clips.parity, tmp_path)
+    assert_near(received, pooled, 12, atol=1e-3, rtol=1e-3)
+    half = cast_backbone(model)
+    check(half)
+    received = run_model(half, pooled.clips.parity, tmp_path)
+    assert_near(received, pooled, 12, atol=3e-2, rtol=3e-2)
+
+
+def test_half_precision_is_for_the_backbone_alone(source, model, tmp_path):
+    half = cast_backbone(model)
+    check(half)
+    assert set(convolution_types(half).values()) == {"float16", "float32"}
+    assert {
+        name for name, kind in convolution_types(half).items() if kind == "float16"
+    } == {node.name for node in three_dimensional(model.graph)}
+    received = run_model(half, source.clips.parity, tmp_path)
+    exact = run_model(model, source.clips.parity, tmp_path)
+    assert_near(received, source, 36, atol=2e-2, rtol=2e-2)
+    # The filters never pass through the backbone.
+    np.testing.assert_array_equal(received["motion_filters"], exact["motion_filters"])
+
+
+def test_bfloat16_is_written_for_tensorrt(model):
+    types = set(convolution_types(cast_backbone(model, "bfloat16")).values())
+    assert types == {"bfloat16", "float32"}
+
+
+def test_int8_quantises_every_convolution(source, tmp_path):
+    result = export_onnx(source, tmp_path / "model.int8.onnx", precision="int8")
+    model = onnx.load(result.path)
+    types = convolution_types(model)
+    backbone = {name for name in types if name.startswith(("stem_conv", "stage"))}
+    assert len(backbone) == 17
+    assert {types[name] for name in backbone} == {"int8"}
+    assert {types[name] for name in types if name not in backbone} == {"float32"}
+    probabilities = next(
+        entry for entry in result.parity.entries if entry.output == "probabilities"
+    )
+    assert probabilities.top1_agreement >= 0.97
+    # Symmetric, one scale a channel: what TensorRT takes.
+    constants = {
+        tensor.name: onnx.numpy_helper.to_array(tensor)
+        for tensor in model.graph.initializer
+    }
+    scales = [
+        constants[node.input[1]].size
+        for node in model.graph.node
+        if node.op_type == "DequantizeLinear" and node.input[0] in constants
+    ]
+    assert max(scales) > 1
+    for node in model.graph.node:
+        if node.op_type == "QuantizeLinear":
+            assert constants[node.input[2]].dtype == np.int8
+            assert not constants[node.input[2]].any()
+
+
+def test_quantisation_uses_the_clips(source, model):
+    dark = quantise_backbone(model, source.clips.calibration // 8)
+    light = quantise_backbone(model, source.clips.calibration)
+    scale = "clip"
+    first, second = (
+        {
+            tensor.name: onnx.numpy_helper.to_array(tensor)
+            for tensor in quantised.graph.initializer
+            if tensor.name.endswith("_scale")
+        }
+        for quantised in (dark, light)
+    )
+    assert scale and any(not np.array_equal(first[k], second[k]) for k in first)
+
+
+def test_custom_operators_are_refused(model):
+    broken = onnx.ModelProto()
+    broken.CopyFrom(model)
+    broken.graph.node[0].domain = "com.example"
+    with pytest.raises(UserError, match="has custom operators"):
+        check(broken)
+
+
+def test_control_flow_is_refused(model):
+    broken = onnx.ModelProto()
+    broken.CopyFrom(model)
+    broken.graph.node[0].op_type = "Loop"
+    with pytest.raises(UserError, match="has control flow: \\['Loop'\\]"):
+        check(broken)
+
+
+def test_contradicting_shapes_are_refused(model):
+    broken = onnx.ModelProto()
+    broken.CopyFrom(model)
+    broken.graph.output[0].type.tensor_type.shape.dim[1].dim_value = 77
+    with pytest.raises(UserError, match="The ONNX graph is invalid"):
+        check(broken)
+
+
+@pytest.mark.parametrize("opset", [15, 19])
+def test_other_opsets_are_refused(source, opset):
+    with pytest.raises(UserError, match=f"opset must be 17 or 18. Received: {opset}"):
+        convert(source, opset=opset)
+
+
+def test_other_precisions_are_refused(source, tmp_path):
+    with pytest.raises(UserError, match="come in float32, float16, int8, not in bfl"):
+        export_onnx(source, tmp_path / "model.onnx", precision="bfloat16")
+
+
+def test_missing_extra_is_named(monkeypatch):
+    import importlib.util
+
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(
+        MissingExtraError, match=r'pip install "keras-dynamonet\[onnx\]"'
+    ):
+        require_onnx()

@@ -1,0 +1,152 @@
+import json
+
+import numpy as np
+import pytest
+
+from keras_dynamonet.exporters.parity import (
+    ParityError,
+    Tolerance,
+    compare,
+    run_in_batches,
+)
+from keras_dynamonet.exporters.parity_report import (
+    COLUMNS,
+    table_rows,
+    to_markdown,
+    write_parity,
+)
+
+RNG = np.random.default_rng(0)
+PROBABILITIES = RNG.dirichlet(np.ones(4), size=40)
+FRAMES = RNG.uniform(size=(40, 6, 6, 3))
+
+
+def entry(report, output):
+    return next(e for e in report.entries if e.output == output)
+
+
+def test_measures_are_those_of_their_names():
+    expected = {"logits": np.array([[3.0, -4.0], [0.0, 2.0]])}
+    received = {"logits": np.array([[3.0, -4.5], [0.1, 0.05]])}
+    found = entry(compare("a", expected, received), "logits")
+    assert found.clips == 2
+    assert found.max_absolute == pytest.approx(1.95)
+    assert found.max_relative == pytest.approx(1.95 / 4)
+    first = (9 + 18) / (5 * np.hypot(3, 4.5))
+    second = 0.1 / (2 * np.hypot(0.1, 0.05))
+    assert found.cosine == pytest.approx((first + second) / 2)
+    assert found.top1_agreement == 0.5
+    assert not found.passed
+
+
+def test_equal_outputs_pass():
+    outputs = {"probabilities": PROBABILITIES, "next_frame": FRAMES}
+    report = compare("a.onnx", outputs, outputs, runtime="r 1")
+    assert report
+    assert entry(report, "next_frame").top1_agreement is None
+    report.raise_if_failed()
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda p: p + 2e-4, "absolute difference 0.0002, allowed 0.0001"),
+        (lambda p: p[:, ::-1], "the first class agrees on"),
+        (lambda p: np.where(p > 0.9, np.nan, p), "the artefact gives values that are"),
+        (lambda p: np.where(p > 0.9, np.inf, p), "not finite"),
+        (lambda p: np.repeat(p[:1], 40, axis=0), "the artefact gives a constant"),
+        (lambda p: p[:, :3], r"has shape \(40, 3\) instead of \(40, 4\)"),
+    ],
+)
+def test_wrong_outputs_fail(change, reason):
+    expected = {"probabilities": PROBABILITIES}
+    report = compare("a.onnx", expected, {"probabilities": change(PROBABILITIES)})
+    assert not report
+    with pytest.raises(ParityError, match=reason):
+        report.raise_if_failed()
+
+
+def test_missing_output_fails():
+    report = compare("a", {"logits": PROBABILITIES}, {})
+    with pytest.raises(ParityError, match="logits: missing from the artefact"):
+        report.raise_if_failed()
+
+
+def test_constant_reference_proves_nothing():
+    still = {"motion_filters": np.ones((40, 3))}
+    report = compare("a", still, still)
+    with pytest.raises(ParityError, match="Keras gives a constant, which proves nothi"):
+        report.raise_if_failed()
+
+
+def test_no_clips_prove_nothing():
+    empty = {"logits": np.ones((0, 4))}
+    with pytest.raises(ParityError, match="no clips were compared"):
+        compare("a", empty, empty).raise_if_failed()
+
+
+def test_no_outputs_are_an_error():
+    with pytest.raises(ValueError, match="at least one output to compare"):
+        compare("a", {}, {})
+
+
+def test_tolerance_follows_the_precision():
+    near = {"probabilities": PROBABILITIES + 5e-3}
+    expected = {"probabilities": PROBABILITIES}
+    assert not compare("a", expected, near, precision="float32")
+    assert compare("a", expected, near, precision="float16")
+    strict = Tolerance(cosine=1.1)
+    report = compare("a", expected, near, tolerance=strict)
+    with pytest.raises(ParityError, match="cosine 0.99.*, at least 1.1 needed"):
+        report.raise_if_failed()
+
+
+def test_batches_change_size_and_cover_every_clip():
+    sizes = []
+
+    def run(clips):
+        sizes.append(len(clips))
+        return {"sum": clips.sum(axis=1)}
+
+    clips = np.arange(40).reshape(20, 2)
+    outputs = run_in_batches(run, clips, (1, 3, 8))
+    assert sizes == [1, 3, 8, 1, 3, 4]
+    np.testing.assert_array_equal(outputs["sum"], clips.sum(axis=1))
+
+
+def test_fixed_batch_is_filled_up():
+    sizes = []
+
+    def run(clips):
+        sizes.append(len(clips))
+        return {"sum": clips.sum(axis=1)}
+
+    clips = np.arange(10).reshape(5, 2)
+    outputs = run_in_batches(run, clips, (4,))
+    assert sizes == [4, 4]
+    np.testing.assert_array_equal(outputs["sum"], clips.sum(axis=1))
+
+
+def test_reports_are_kept_beside_each_other(tmp_path):
+    good = {"probabilities": PROBABILITIES}
+    bad = {"probabilities": PROBABILITIES[:, ::-1]}
+    write_parity(tmp_path, [compare("a.onnx", good, bad)])
+    write_parity(tmp_path, [compare("b.onnx", good, good)], source="videos")
+    path = write_parity(tmp_path, [compare("a.onnx", good, good)], source="videos")
+    entries = json.loads(path.read_text())["entries"]
+    assert [e["artefact"] for e in entries] == ["b.onnx", "a.onnx"]
+    assert all(e["passed"] and e["clips_from"] == "videos" for e in entries)
+    assert entries[0]["tolerance"]["absolute"] == 1e-4
+    assert (
+        "| b.onnx | probabilities | 40 | 0.0e+00 |"
+        in (tmp_path / "parity.md").read_text()
+    )
+
+
+def test_table_shows_failures():
+    good = {"probabilities": PROBABILITIES}
+    report = compare("a", good, {"probabilities": PROBABILITIES * np.nan})
+    (row,) = table_rows(report)
+    assert len(row) == len(COLUMNS)
+    assert row[-1].startswith("FAILED: the artefact gives values")
+    assert "FAILED" in to_markdown(report.to_json())

@@ -1,0 +1,154 @@
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_dynamonet.errors import UserError
+from keras_dynamonet.exporters.c_api_client import (
+    ServedModel,
+    ServingError,
+    read_signatures,
+)
+from keras_dynamonet.exporters.saved_model import (
+    SIGNATURES,
+    encode_jpeg,
+    export_saved_model,
+    lint,
+)
+from keras_dynamonet.exporters.warm_up import FILE
+
+
+@pytest.fixture(scope="module")
+def exported(source, tmp_path_factory):
+    return export_saved_model(source, tmp_path_factory.mktemp("export") / "model")
+
+
+@pytest.fixture(scope="module")
+def served(exported):
+    with ServedModel(exported.path) as model:
+        yield model
+
+
+def test_every_signature_was_compared(source, exported):
+    assert exported.parity
+    outputs = {entry.output for entry in exported.parity.entries}
+    assert outputs >= set(source.outputs)
+    assert outputs >= {
+        "serve_float/probabilities",
+        "classify_bytes/probabilities",
+        "embed/embedding",
+        "predict_frames/next_frame",
+    }
+    document = json.loads(exported.sidecar.read_text())
+    assert document["signatures"] == list(SIGNATURES)
+    assert "TensorFlow C API" in document["parity"][0]["runtime"]
+
+
+def test_signatures_are_named(source, exported):
+    signatures = read_signatures(exported.path)
+    assert set(signatures) == set(SIGNATURES)
+    assert set(signatures["serving_default"]["inputs"]) == {"clip"}
+    assert set(signatures["serving_default"]["outputs"]) == set(source.outputs)
+    assert set(signatures["classify_bytes"]["inputs"]) == {"frames"}
+    assert set(signatures["embed"]["outputs"]) == {"embedding"}
+
+
+def test_thousand_requests_in_threads_without_keras(source, served):
+    clips = source.clips.parity[:2]
+    outputs = served.run("serving_default", {"clip": clips}, repeat=1000, threads=4)
+    for name, value in outputs.items():
+        np.testing.assert_allclose(
+            value, source.expected[name][:2], rtol=1e-3, atol=1e-4, err_msg=name
+        )
+    known = {"tensorflow", "keras", "keras_dynamonet", "numpy"}
+    assert not known & {module.partition(".")[0] for module in served.modules}
+
+
+def test_errors_of_the_model_come_back(served):
+    frames = np.full((1, 4), b"no picture", object)
+    with pytest.raises(ServingError, match="(?i)jpeg|image|format"):
+        served.run("classify_bytes", {"frames": frames})
+    with pytest.raises(ServingError):
+        served.run("embed", {"clip": np.zeros((1, 3, 16, 16, 3), "uint8")})
+
+
+def test_frames_of_any_size_are_taken(source, served):
+    wide = np.repeat(source.clips.parity[:1], 3, axis=3)  # 16 x 48 pixels
+    received = served.run("classify_bytes", {"frames": encode_jpeg(wide, 100)})
+    assert received["probabilities"].shape == (1, 5)
+
+
+def test_keras_can_load_it_back(source, exported):
+    loaded = tf.saved_model.load(str(exported.path))
+    clips = tf.constant(source.clips.parity[:1])
+    outputs = loaded.signatures["serving_default"](clip=clips)
+    np.testing.assert_allclose(
+        outputs["probabilities"], source.expected["probabilities"][:1], atol=1e-4
+    )
+
+
+def test_warm_up_requests_are_those_of_the_server(source, exported):
+    pytest.importorskip("tensorflow_serving")
+    from tensorflow_serving.apis import prediction_log_pb2
+
+    seen = {}
+    for record in tf.data.TFRecordDataset(str(exported.path / FILE)):
+        log = prediction_log_pb2.PredictionLog.FromString(record.numpy())
+        request = log.predict_log.request
+        seen[request.model_spec.signature_name] = {
+            name: tf.make_ndarray(value) for name, value in request.inputs.items()
+        }
+    assert set(seen) == set(SIGNATURES)
+    np.testing.assert_array_equal(
+        seen["serving_default"]["clip"], source.clips.parity[:1]
+    )
+    assert seen["classify_bytes"]["frames"].shape == (1, 4)
+
+
+def test_warm_up_needs_an_extra(monkeypatch, tmp_path, caplog):
+    import importlib.util
+
+    from keras_dynamonet.exporters.warm_up import write_warm_up
+
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert write_warm_up(tmp_path, {}) == 0
+    assert 'pip install "keras-dynamonet[serving]"' in caplog.text
+
+
+def test_compiled_functions_are_found(tmp_path):
+    module = tf.Module()
+
+    @tf.function(jit_compile=True, input_signature=[tf.TensorSpec((2,))])
+    def double(x):
+        return {"y": 2 * x}
+
+    tf.saved_model.save(module, str(tmp_path), signatures=double)
+    with pytest.raises(
+        UserError, match="must be compiled by XLA, which TensorFlow Ser"
+    ):
+        lint(tmp_path)
+
+
+def test_variables_are_found(tmp_path):
+    module = tf.Module()
+    module.scale = tf.Variable(2.0)
+    module.double = tf.function(
+        lambda x: {"y": module.scale * x}, input_signature=[tf.TensorSpec((2,))]
+    )
+    tf.saved_model.save(module, str(tmp_path), signatures=module.double)
+    with pytest.raises(UserError, match="holds the variable .*weights must be const"):
+        lint(tmp_path)
+
+
+def test_damaged_model_is_an_error(tmp_path):
+    (tmp_path / "saved_model.pb").write_bytes(b"")
+    with pytest.raises((ServingError, IndexError)):
+        ServedModel(tmp_path)
+
+
+def test_server_starts_without_our_code(exported):
+    code = "import sys; sys.argv[1:] = []; import runpy"
+    assert subprocess.run([sys.executable, "-I", "-c", code]).returncode == 0
