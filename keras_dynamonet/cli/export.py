@@ -10,11 +10,13 @@ from keras_dynamonet.cli.output import (
     result_console,
     say,
 )
+from keras_dynamonet.errors import UserError
 from keras_dynamonet.exporters.formats import FORMATS, plan
 
 EXAMPLES = """\
 examples:
   dynamonet export runs/first --format saved_model,onnx
+  dynamonet export runs/first --serving serving --model-name actions
   dynamonet export runs/first --format onnx --precision float32,float16,int8
 """
 _OPTIONS = tuple(dict.fromkeys(o for entry in FORMATS.values() for o in entry.options))
@@ -78,6 +80,24 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--opset", type=int, choices=(17, 18), help="onnx: operator set (default: 17)"
     )
     parser.add_argument(
+        "--serving",
+        metavar="DIR",
+        help="write a SavedModel as a new version into a folder with all files that "
+        "TensorFlow Serving needs; without --format nothing else is written",
+    )
+    parser.add_argument(
+        "--model-name",
+        default="dynamonet",
+        metavar="NAME",
+        help="serving: name of the model in requests (default: dynamonet)",
+    )
+    parser.add_argument(
+        "--model-version",
+        type=_positive,
+        metavar="N",
+        help="serving: version of the model (default: one more than the last in DIR)",
+    )
+    parser.add_argument(
         "--overwrite", action="store_true", help="replace artefacts that exist"
     )
     parser.add_argument(
@@ -93,28 +113,69 @@ def run(arguments: argparse.Namespace) -> int:
         for name in _OPTIONS
         if getattr(arguments, name) is not None
     }
-    formats = arguments.format or ["saved_model", "onnx"]
-    jobs = plan(formats, arguments.precision, tuple(options))
+    formats = arguments.format or ([] if arguments.serving else ["saved_model", "onnx"])
+    jobs = plan(formats, arguments.precision, tuple(options)) if formats else []
     path = Path(arguments.model)
     folder = Path(arguments.out) if arguments.out else _default_folder(path)
     load_tensorflow(verbose=arguments.verbose)
-    from keras_dynamonet.exporters.job import check_jobs, run_jobs
+    from keras_dynamonet.exporters.job import JobResult, check_jobs, run_jobs
 
-    check_jobs(jobs, folder, arguments.name, overwrite=arguments.overwrite)
+    if jobs:
+        check_jobs(jobs, folder, arguments.name, overwrite=arguments.overwrite)
+    if arguments.serving:
+        _check_serving(arguments)
     source = _open_source(arguments)
-    done = run_jobs(
-        source,
-        jobs,
-        folder,
-        options=options,
-        overwrite=arguments.overwrite,
-        progress=lambda name: say(f"Exporting {folder / name}"),
-    )
+    done = JobResult((), (), ())
+    if jobs:
+        done = run_jobs(
+            source,
+            jobs,
+            folder,
+            options=options,
+            overwrite=arguments.overwrite,
+            progress=lambda name: say(f"Exporting {folder / name}"),
+        )
+    if arguments.serving:
+        done = done + _serve(source, arguments)
     if arguments.json:
         print_json(_document(done))
     else:
         _show(done)
     return 1 if done.errors else 0
+
+
+def _check_serving(arguments):
+    from keras_dynamonet.exporters.artefact import check_target
+    from keras_dynamonet.exporters.job import check_folder
+    from keras_dynamonet.exporters.serving import require_serving, version_path
+
+    require_serving()
+    target = version_path(
+        Path(arguments.serving), arguments.model_name, arguments.model_version
+    )
+    check_target(target, overwrite=arguments.overwrite)
+    check_folder(Path(arguments.serving))
+
+
+def _serve(source, arguments):
+    from keras_dynamonet.exporters.job import JobResult
+    from keras_dynamonet.exporters.serving import export_serving
+
+    say(f"Exporting for TensorFlow Serving to {arguments.serving}")
+    reports = []
+    try:
+        result = export_serving(
+            source,
+            arguments.serving,
+            name=arguments.model_name,
+            version=arguments.model_version,
+            overwrite=arguments.overwrite,
+            on_report=reports.append,
+        )
+    except UserError as error:
+        say(f"error: {error}")
+        return JobResult((), tuple(reports), (str(error),))
+    return JobResult((result,), tuple(reports), ())
 
 
 def _open_source(arguments):

@@ -150,6 +150,7 @@ def describe(
         },
         "clip_frames": model.num_frames,
         "fps": model.fps,
+        "frame_stride": source.stride,
         "frame_size": list(model.frame_size),
         "normalization": {
             "inside_the_artefact": True,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_dynamonet.data.bad_files import BadFileLog
 from keras_dynamonet.data.clip_sampling import ClipSpec
 from keras_dynamonet.data.manifest import load_manifest
 from keras_dynamonet.data.pipeline import evaluation_dataset
@@ -173,15 +174,41 @@ def _load_split(data, layout, splits):
     return None
 
 
+def read_video_clips(
+    video: str | os.PathLike, spec: ClipSpec, num_clips: int = 1
+) -> np.ndarray:
+    """Clips spread over one video.
+
+    Args:
+        video: The file.
+        spec: The clips that the network takes.
+        num_clips: How many.
+
+    Returns:
+        uint8 `(num_clips, T, height, width, 3)`.
+
+    Raises:
+        UserError: If the video cannot be read.
+    """
+    return _read_clips(load_manifest(video, labelled=False), spec, num_clips)
+
+
 def _read_clips(videos, spec, count):
     """`count` clips, as many of each video as that takes."""
     videos = videos.subset(range(min(count, len(videos))))
-    clips = []
+    bad_files = BadFileLog()
     dataset = evaluation_dataset(
-        videos, spec, batch_size=8, num_clips=-(-count // len(videos))
+        videos,
+        spec,
+        batch_size=8,
+        num_clips=-(-count // len(videos)),
+        max_bad_share=1.0,
+        bad_file_log=bad_files,
     )
-    for batch, _, _ in dataset:
-        clips.append(batch.numpy()[:, : spec.num_frames])
+    clips = [batch.numpy()[:, : spec.num_frames] for batch, _, _ in dataset]
     if not clips:
-        raise UserError("None of the videos to compare on could be read.")
+        reasons = [f"{path}: {why}" for path, why in bad_files.reasons.items()]
+        raise UserError(
+            f"{videos.path(0)}: no clips could be read. {' '.join(reasons[:1])}"
+        )
     return np.concatenate(clips)[:count]

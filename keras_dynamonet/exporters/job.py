@@ -31,6 +31,13 @@ class JobResult:
     reports: tuple[ParityReport, ...]
     errors: tuple[str, ...]
 
+    def __add__(self, other: "JobResult") -> "JobResult":
+        return JobResult(
+            self.results + other.results,
+            self.reports + other.reports,
+            self.errors + other.errors,
+        )
+
 
 def check_jobs(
     jobs: Sequence[tuple[Format, str]],

@@ -38,6 +38,8 @@ class ExportSource:
         name: Base of the artefacts' file names.
         path: The `.keras` file, if it comes from one.
         sha256: Hash of that file in hex.
+        stride: Source frames from one clip frame to the next, where the network has no
+            frame rate of its own.
 
     Example:
 
@@ -55,6 +57,7 @@ class ExportSource:
     name: str = "model"
     path: Path | None = None
     sha256: str | None = None
+    stride: int = 1
 
     def __post_init__(self):
         require_tensorflow_backend()
@@ -115,7 +118,13 @@ def open_source(
         num_calibration=num_calibration,
     )
     return ExportSource(
-        trained.model, clips, outputs, name, trained.path, file_sha256(trained.path)
+        trained.model,
+        clips,
+        outputs,
+        name,
+        path=trained.path,
+        sha256=file_sha256(trained.path),
+        stride=trained.spec.stride,
     )
 
 

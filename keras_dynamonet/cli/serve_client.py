@@ -1,0 +1,144 @@
+"""`dynamonet serve-client`: classifies videos with a running TensorFlow Serving."""
+
+import argparse
+import json
+from pathlib import Path
+
+from keras_dynamonet.cli.output import (
+    load_tensorflow,
+    make_table,
+    print_json,
+    result_console,
+)
+from keras_dynamonet.errors import UserError
+
+EXAMPLES = """\
+examples:
+  dynamonet serve-client serving/models/actions/1.json videos/walk/a.mp4
+  dynamonet serve-client actions.json a.mp4 --rest localhost:8501 --model actions
+"""
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    """Adds the program and its options to the command `dynamonet`."""
+    parser = subparsers.add_parser(
+        "serve-client",
+        help="classify videos with a running TensorFlow Serving",
+        description="Cuts clips out of videos as the sidecar of a served model says, "
+        "sends them to TensorFlow Serving, and shows the likeliest actions.",
+        epilog=EXAMPLES,
+    )
+    parser.add_argument(
+        "sidecar", metavar="SIDECAR", help="JSON file beside the served SavedModel"
+    )
+    parser.add_argument("videos", metavar="VIDEO", nargs="+", help="video files")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument(
+        "--grpc",
+        metavar="HOST:PORT",
+        help="server to ask over gRPC, as raw pixels (default: localhost:8500)",
+    )
+    where.add_argument(
+        "--rest", metavar="HOST:PORT", help="server to ask over HTTP, as JPEG frames"
+    )
+    parser.add_argument(
+        "--model", metavar="NAME", help="default: the folder of the sidecar"
+    )
+    parser.add_argument(
+        "--model-version", type=int, metavar="N", help="default: the newest"
+    )
+    parser.add_argument(
+        "--clips", type=int, default=1, help="clips spread over a video (default: 1)"
+    )
+    parser.add_argument(
+        "--top", type=int, default=5, help="actions to show (default: 5)"
+    )
+    parser.add_argument(
+        "--timeout", type=float, default=60.0, help="seconds to wait (default: 60)"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON on stdout")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Asks the server about each video."""
+    sidecar = _read_sidecar(Path(arguments.sidecar))
+    load_tensorflow(verbose=arguments.verbose)
+    from keras_dynamonet.exporters.calibration import read_video_clips
+    from keras_dynamonet.exporters.saved_model import encode_jpeg
+    from keras_dynamonet.exporters.serving_client import GrpcClient, RestClient
+
+    model = arguments.model or Path(arguments.sidecar).resolve().parent.name
+    options = {
+        "version": arguments.model_version,
+        "timeout_seconds": arguments.timeout,
+    }
+    if arguments.rest:
+        client = RestClient(arguments.rest, model, **options)
+    else:
+        client = GrpcClient(arguments.grpc or "localhost:8500", model, **options)
+    found = []
+    with client:
+        for video in arguments.videos:
+            clips = read_video_clips(video, _spec(sidecar), arguments.clips)
+            if arguments.rest:
+                frames = encode_jpeg(clips)
+                outputs = client.predict({"frames": frames}, "classify_bytes")
+            else:
+                outputs = client.predict({"clip": clips})
+            found.append(_best(video, outputs, sidecar, arguments.top))
+    if arguments.json:
+        print_json(found)
+    else:
+        _show(found)
+    return 0
+
+
+def _read_sidecar(path: Path) -> dict:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise UserError(f"{path}: is no JSON file.") from error
+    if not isinstance(document, dict) or document.get("format") != "saved_model":
+        raise UserError(
+            f"{path}: is not the sidecar of a SavedModel. It lies beside the folder of "
+            "the model, e.g. models/actions/1.json."
+        )
+    return document
+
+
+def _spec(sidecar):
+    from keras_dynamonet.data.clip_sampling import ClipSpec
+
+    return ClipSpec(
+        num_frames=sidecar["clip_frames"],
+        size=sidecar["frame_size"][0],
+        fps=sidecar["fps"],
+        stride=sidecar["frame_stride"],
+    )
+
+
+def _best(video, outputs, sidecar, top) -> dict:
+    if "probabilities" not in outputs:
+        raise UserError(
+            "The served model gives no probabilities. Export it with "
+            "--outputs probabilities, or use --rest."
+        )
+    probabilities = outputs["probabilities"].mean(axis=0)
+    names = sidecar["class_names"] or [str(k) for k in range(len(probabilities))]
+    order = probabilities.argsort()[::-1][:top]
+    actions = [
+        {"action": names[k], "probability": float(probabilities[k])} for k in order
+    ]
+    return {"video": str(video), "actions": actions}
+
+
+def _show(found) -> None:
+    table = make_table("video", "action", "probability", numbers=("probability",))
+    for result in found:
+        for place, row in enumerate(result["actions"]):
+            video = "" if place else result["video"]
+            table.add_row(video, row["action"], f"{row['probability']:.1%}")
+    result_console().print(table)

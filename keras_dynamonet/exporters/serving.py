@@ -1,0 +1,179 @@
+"""All that TensorFlow Serving needs beside the model: configuration, compose file.
+
+```
+DIR/
+  docker-compose.yml       docker compose up
+  config/models.config     which models, where
+  config/batching.config   how requests are put together
+  config/monitoring.config Prometheus at /monitoring/prometheus/metrics
+  models/NAME/1/           the SavedModel, version 1
+  models/NAME/1.json       its sidecar, for clients
+```
+"""
+
+import importlib.util
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from keras_dynamonet.errors import MissingExtraError, UserError
+from keras_dynamonet.exporters.artefact import ExportResult
+from keras_dynamonet.exporters.parity import ParityReport
+from keras_dynamonet.exporters.saved_model import export_saved_model
+from keras_dynamonet.exporters.source import ExportSource
+from keras_dynamonet.files import atomic_path
+
+GRPC_PORT = 8500
+REST_PORT = 8501
+IMAGE = "tensorflow/serving"
+
+# A video network computes for long: more clips at a time gain little, waiting costs.
+_BATCHING = """\
+max_batch_size { value: 8 }
+allowed_batch_sizes: 1
+allowed_batch_sizes: 2
+allowed_batch_sizes: 4
+allowed_batch_sizes: 8
+batch_timeout_micros { value: 2000 }
+max_enqueued_batches { value: 64 }
+num_batch_threads { value: 2 }
+pad_variable_length_inputs: false
+"""
+
+_MONITORING = """\
+prometheus_config {
+  enable: true
+  path: "/monitoring/prometheus/metrics"
+}
+"""
+
+_COMPOSE = """\
+# docker compose up; then: dynamonet serve-client {sidecar} VIDEO
+services:
+  {name}:
+    image: {image}:${{TF_SERVING_TAG:-latest}}
+    ports:
+      - "{grpc}:{grpc}"  # gRPC
+      - "{rest}:{rest}"  # REST and metrics
+    volumes:
+      - ./models:/models:ro
+      - ./config:/config:ro
+    command:
+      - --port={grpc}
+      - --rest_api_port={rest}
+      - --model_config_file=/config/models.config
+      - --model_config_file_poll_wait_seconds=30
+      - --enable_batching=true
+      - --batching_parameters_file=/config/batching.config
+      - --monitoring_config_file=/config/monitoring.config
+    restart: unless-stopped
+"""
+
+
+def export_serving(
+    source: ExportSource,
+    folder: str | os.PathLike,
+    *,
+    name: str = "dynamonet",
+    version: int | None = None,
+    overwrite: bool = False,
+    on_report: Callable[[ParityReport], None] | None = None,
+) -> ExportResult:
+    """Adds a version of a model to a folder that TensorFlow Serving can serve.
+
+    Other models and versions in the folder stay; the server takes up a new version by
+    itself.
+
+    Args:
+        source: The network and the clips.
+        folder: The folder of the server, new or with earlier versions.
+        name: Name of the model in requests.
+        version: Number of the version. Default: one more than the last.
+        overwrite: Whether the version may exist.
+        on_report: Gets the comparison before a failed one raises.
+
+    Returns:
+        The result of the SavedModel.
+
+    Raises:
+        UserError: If the name or version cannot be, the version exists, or the model
+            fails.
+        MissingExtraError: If the extra `serving` is not installed.
+    """
+    require_serving()
+    folder = Path(folder)
+    target = version_path(folder, name, version)
+    result = export_saved_model(
+        source, target, overwrite=overwrite, on_report=on_report
+    )
+    sidecar = result.sidecar.relative_to(folder).as_posix()
+    files = {
+        "config/models.config": models_config(folder),
+        "config/batching.config": _BATCHING,
+        "config/monitoring.config": _MONITORING,
+        "docker-compose.yml": _COMPOSE.format(
+            name=name, image=IMAGE, grpc=GRPC_PORT, rest=REST_PORT, sidecar=sidecar
+        ),
+    }
+    for path, text in files.items():
+        with atomic_path(folder / path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    return result
+
+
+def version_path(folder: Path, name: str, version: int | None = None) -> Path:
+    """Where a version of a model lies, by default the next one.
+
+    Raises:
+        UserError: If the name cannot be part of an address, or the version is not
+            positive.
+
+    Example:
+
+    >>> version_path(Path("serving"), "actions", 3).as_posix()
+    'serving/models/actions/3'
+    """
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+        raise UserError(
+            f"The model cannot be served as {name!r}: use letters, digits, - and _."
+        )
+    if version is None:
+        version = max(_versions(folder / "models" / name), default=0) + 1
+    if version < 1:
+        raise UserError(f"A version must be at least 1. Received: {version}")
+    return folder / "models" / name / str(version)
+
+
+def models_config(folder: Path) -> str:
+    """The server's list of all models in a folder, as a text message."""
+    from google.protobuf import text_format
+    from tensorflow_serving.config import model_server_config_pb2
+
+    config = model_server_config_pb2.ModelServerConfig()
+    for path in sorted((folder / "models").iterdir()):
+        if _versions(path):
+            config.model_config_list.config.add(
+                name=path.name,
+                base_path=f"/models/{path.name}",
+                model_platform="tensorflow",
+            )
+    return text_format.MessageToString(config)
+
+
+def require_serving() -> None:
+    """Checks that the extra `serving` is installed.
+
+    Raises:
+        MissingExtraError: If it is not.
+    """
+    if importlib.util.find_spec("tensorflow_serving") is None:
+        raise MissingExtraError("TensorFlow Serving", "serving")
+
+
+def _versions(folder):
+    """Numbers of the versions of one model."""
+    if not folder.is_dir():
+        return []
+    names = [path.name for path in folder.iterdir() if path.is_dir()]
+    return [int(name) for name in names if name.isdigit()]

@@ -1,0 +1,224 @@
+"""Clients of TensorFlow Serving for clips, over gRPC and REST."""
+
+import base64
+import http.client
+import json
+import urllib.parse
+from collections.abc import Mapping
+from typing import Protocol
+
+import numpy as np
+
+from keras_dynamonet.errors import UserError
+from keras_dynamonet.exporters.serving import GRPC_PORT, REST_PORT, require_serving
+
+UNLIMITED = -1
+"""gRPC's own limit of 4 MB is less than one clip of 64 frames of 224 x 224 pixels."""
+
+
+class Client(Protocol):
+    """Asks a server for the outputs of one signature."""
+
+    def predict(
+        self, inputs: Mapping[str, np.ndarray], signature: str = "serving_default"
+    ) -> dict[str, np.ndarray]:
+        """Outputs by name, from inputs by name."""
+
+
+class GrpcClient:
+    """Talks to TensorFlow Serving over gRPC: clips travel as raw bytes.
+
+    Use as a context manager.
+
+    Args:
+        address: `host:port`.
+        model: Name of the model.
+        version: Its version. Default: the newest.
+        timeout_seconds: How long to wait for an answer.
+
+    Raises:
+        MissingExtraError: If the extra `serving` is not installed.
+
+    Example:
+
+    ```python
+    with GrpcClient("localhost:8500", "actions") as client:
+        client.predict({"clip": clips})["probabilities"]
+    ```
+    """
+
+    def __init__(
+        self,
+        address: str,
+        model: str,
+        *,
+        version: int | None = None,
+        timeout_seconds: float = 60.0,
+    ):
+        require_serving()
+        import grpc
+        from tensorflow_serving.apis import prediction_service_pb2_grpc
+
+        self.address = address
+        self.model = model
+        self.version = version
+        self.timeout_seconds = timeout_seconds
+        self._channel = grpc.insecure_channel(
+            address,
+            options=[
+                ("grpc.max_send_message_length", UNLIMITED),
+                ("grpc.max_receive_message_length", UNLIMITED),
+            ],
+        )
+        self._stub = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
+
+    def __enter__(self) -> "GrpcClient":
+        return self
+
+    def __exit__(self, *_):
+        self._channel.close()
+
+    def predict(
+        self, inputs: Mapping[str, np.ndarray], signature: str = "serving_default"
+    ) -> dict[str, np.ndarray]:
+        """Asks for the outputs of a signature.
+
+        Args:
+            inputs: Arrays by name; strings as objects of type `bytes`.
+            signature: Name of the signature.
+
+        Returns:
+            Outputs by name.
+
+        Raises:
+            UserError: If the server cannot be reached or answers with an error.
+        """
+        import grpc
+        import tensorflow as tf
+        from tensorflow_serving.apis import predict_pb2
+
+        request = predict_pb2.PredictRequest()
+        request.model_spec.name = self.model
+        request.model_spec.signature_name = signature
+        if self.version is not None:
+            request.model_spec.version.value = self.version
+        for name, value in inputs.items():
+            request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
+        try:
+            response = self._stub.Predict(request, timeout=self.timeout_seconds)
+        except grpc.RpcError as error:
+            raise UserError(
+                f"{self.address}: {error.code().name}: {error.details()}. Check the "
+                "address, the name of the model and the signature."
+            ) from error
+        return {name: tf.make_ndarray(v) for name, v in response.outputs.items()}
+
+
+class RestClient:
+    """Talks to TensorFlow Serving over HTTP, without any dependency.
+
+    Pixels as JSON take five times their bytes: prefer `classify_bytes`.
+
+    Args:
+        address: `host:port`, or a URL that ends before `/v1`.
+        model: Name of the model.
+        version: Its version. Default: the newest.
+        timeout_seconds: How long to wait for an answer.
+
+    Example:
+
+    ```python
+    client = RestClient("localhost:8501", "actions")
+    client.predict({"frames": encode_jpeg(clips)}, "classify_bytes")
+    ```
+    """
+
+    def __init__(
+        self,
+        address: str,
+        model: str,
+        *,
+        version: int | None = None,
+        timeout_seconds: float = 60.0,
+    ):
+        url = address if "://" in address else f"http://{address}"
+        parts = urllib.parse.urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise UserError(f"{address}: is no address. Give host:port or a URL.")
+        self.address = address
+        kind = http.client.HTTPConnection
+        if parts.scheme == "https":
+            kind = http.client.HTTPSConnection
+        self._connect = lambda: kind(
+            parts.hostname, parts.port or REST_PORT, timeout=timeout_seconds
+        )
+        chosen = "" if version is None else f"/versions/{version}"
+        self._path = f"{parts.path.rstrip('/')}/v1/models/{model}{chosen}"
+
+    def __enter__(self) -> "RestClient":
+        return self
+
+    def __exit__(self, *_):
+        pass  # every request has a connection of its own
+
+    def predict(
+        self, inputs: Mapping[str, np.ndarray], signature: str = "serving_default"
+    ) -> dict[str, np.ndarray]:
+        """As :meth:`GrpcClient.predict`."""
+        body = {
+            "signature_name": signature,
+            "inputs": {name: _to_json(value) for name, value in inputs.items()},
+        }
+        answer = self._request("POST", f"{self._path}:predict", body)
+        outputs = answer["outputs"]
+        if not isinstance(outputs, dict):
+            # The server leaves out the name of a single output.
+            outputs = {self._only_output(signature): outputs}
+        return {name: np.asarray(value, "float32") for name, value in outputs.items()}
+
+    def metadata(self) -> dict:
+        """The signatures of the model, as the server tells them.
+
+        Raises:
+            UserError: If the server cannot be reached or answers with an error.
+        """
+        return self._request("GET", f"{self._path}/metadata")
+
+    def _only_output(self, signature):
+        definitions = self.metadata()["metadata"]["signature_def"]["signature_def"]
+        (name,) = definitions[signature]["outputs"]
+        return name
+
+    def _request(self, method, path, body=None):
+        connection = self._connect()
+        try:
+            content = None if body is None else json.dumps(body)
+            connection.request(
+                method, path, content, {"Content-Type": "application/json"}
+            )
+            response = connection.getresponse()
+            answer = json.loads(response.read())
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise UserError(
+                f"{self.address}: no answer of TensorFlow Serving: {error}. Check the "
+                f"address; REST is on port {REST_PORT}, gRPC on {GRPC_PORT}."
+            ) from error
+        finally:
+            connection.close()
+        if response.status != 200 or "error" in answer:
+            reason = answer.get("error", f"status {response.status}")
+            raise UserError(f"{self.address}: {reason}")
+        return answer
+
+
+def _to_json(value):
+    value = np.asarray(value)
+    if value.dtype.kind not in "OS":
+        return value.tolist()
+    return _strings_to_json(value.tolist())
+
+
+def _strings_to_json(value):
+    if isinstance(value, list):
+        return [_strings_to_json(item) for item in value]
+    return {"b64": base64.b64encode(value).decode("ascii")}

@@ -1,0 +1,211 @@
+import json
+import re
+
+import numpy as np
+import pytest
+
+from keras_dynamonet.errors import MissingExtraError, UserError
+from keras_dynamonet.exporters.saved_model import encode_jpeg
+from keras_dynamonet.exporters.serving import (
+    export_serving,
+    models_config,
+    require_serving,
+    version_path,
+)
+from keras_dynamonet.exporters.serving_client import GrpcClient, RestClient
+from tests.exporters.stand_in_server import StandIn, grpc_server, rest_server
+
+pytest.importorskip("tensorflow_serving")
+
+
+@pytest.fixture(scope="module")
+def tree(source, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("serving")
+    export_serving(source, folder, name="actions")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def stand_in(tree):
+    server = StandIn("actions", tree / "models" / "actions" / "1")
+    yield server
+    server.model.close()
+
+
+def test_tree_is_complete(tree):
+    files = {path.relative_to(tree).as_posix() for path in tree.rglob("*")}
+    assert files >= {
+        "docker-compose.yml",
+        "config/models.config",
+        "config/batching.config",
+        "config/monitoring.config",
+        "models/actions/1/saved_model.pb",
+        "models/actions/1/assets.extra/tf_serving_warmup_requests",
+        "models/actions/1.json",
+    }
+    compose = (tree / "docker-compose.yml").read_text()
+    for path in re.findall(r"=/config/(\S+)", compose):
+        assert (tree / "config" / path).is_file()
+    assert "image: tensorflow/serving:" in compose
+
+
+def test_models_are_listed_in_the_words_of_the_server(tree):
+    from google.protobuf import text_format
+    from tensorflow_serving.config import model_server_config_pb2
+
+    text = (tree / "config" / "models.config").read_text()
+    config = text_format.Parse(text, model_server_config_pb2.ModelServerConfig())
+    (model,) = config.model_config_list.config
+    assert (model.name, model.base_path) == ("actions", "/models/actions")
+    assert model.model_platform == "tensorflow"
+
+
+def test_batches_are_those_that_the_server_allows(tree):
+    text = (tree / "config" / "batching.config").read_text()
+    sizes = [int(size) for size in re.findall(r"allowed_batch_sizes: (\d+)", text)]
+    assert sizes == sorted(sizes)
+    # The server refuses to start if the last is another.
+    assert f"max_batch_size {{ value: {sizes[-1]} }}" in text
+
+
+def test_versions_count_up(tmp_path):
+    assert version_path(tmp_path, "a").name == "1"
+    (tmp_path / "models" / "a" / "7").mkdir(parents=True)
+    assert version_path(tmp_path, "a").name == "8"
+    assert version_path(tmp_path, "a", 3).name == "3"
+    (tmp_path / "models" / "empty").mkdir()
+    assert 'name: "a"' in models_config(tmp_path)
+    assert "empty" not in models_config(tmp_path)
+
+
+def test_version_that_exists_is_refused(source, tree):
+    with pytest.raises(UserError, match="models/actions/1: exists already"):
+        export_serving(source, tree, name="actions", version=1)
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a/b", "../a"])
+def test_impossible_names_are_refused(name, tmp_path):
+    with pytest.raises(UserError, match="use letters, digits, - and _"):
+        version_path(tmp_path, name)
+
+
+def test_impossible_versions_are_refused(tmp_path):
+    with pytest.raises(UserError, match="must be at least 1. Received: 0"):
+        version_path(tmp_path, "a", 0)
+
+
+def test_missing_extra_is_named(monkeypatch):
+    import importlib.util
+
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError, match=r"keras-dynamonet\[serving\]"):
+        require_serving()
+
+
+def test_grpc(source, stand_in):
+    clips = source.clips.parity[:3]
+    with grpc_server(stand_in) as address, GrpcClient(address, "actions") as client:
+        outputs = client.predict({"clip": clips})
+        assert set(outputs) == set(source.outputs)
+        np.testing.assert_allclose(
+            outputs["probabilities"], source.expected["probabilities"][:3], atol=1e-4
+        )
+        embedding = client.predict({"clip": clips}, "embed")["embedding"]
+        np.testing.assert_allclose(
+            embedding, source.expected["embedding"][:3], atol=1e-3, rtol=1e-3
+        )
+        frames = {"frames": encode_jpeg(clips)}
+        assert client.predict(frames, "classify_bytes")["logits"].shape == (3, 5)
+    signature, inputs = stand_in.requests[0]
+    assert signature == "serving_default"
+    np.testing.assert_array_equal(inputs["clip"], clips)
+
+
+def test_grpc_takes_large_messages(source, stand_in):
+    # 6 MB a request; the limit of gRPC is 4 MB unless it is raised.
+    clips = np.zeros((2000, 4, 16, 16, 3), "uint8")
+    with grpc_server(stand_in) as address:
+        with GrpcClient(address, "actions", version=1) as client:
+            outputs = client.predict({"clip": clips}, "embed")
+    assert len(outputs["embedding"]) == 2000
+
+
+def test_grpc_errors_are_lines(source, stand_in):
+    clip = {"clip": source.clips.parity[:1]}
+    with grpc_server(stand_in) as address:
+        with GrpcClient(address, "other") as client:
+            with pytest.raises(UserError, match="NOT_FOUND: Servable not found for"):
+                client.predict(clip)
+        with GrpcClient(address, "actions") as client:
+            with pytest.raises(UserError, match='INVALID_ARGUMENT: .*"sing" not found'):
+                client.predict(clip, "sing")
+    with GrpcClient("127.0.0.1:9", "actions", timeout_seconds=2) as client:
+        with pytest.raises(UserError, match="127.0.0.1:9: UNAVAILABLE|DEADLINE"):
+            client.predict(clip)
+
+
+def test_rest(source, stand_in):
+    clips = source.clips.parity[:2]
+    with rest_server(stand_in) as address:
+        client = RestClient(f"http://{address}", "actions", version=None)
+        outputs = client.predict({"clip": clips})
+        assert set(outputs) == set(source.outputs)
+        np.testing.assert_allclose(
+            outputs["probabilities"], source.expected["probabilities"][:2], atol=1e-4
+        )
+        # A single output comes without its name.
+        assert set(client.predict({"clip": clips}, "embed")) == {"embedding"}
+        pinned = RestClient(address, "actions", version=1)
+        frames = {"frames": encode_jpeg(clips)}
+        outputs = pinned.predict(frames, "classify_bytes")
+        assert outputs["probabilities"].shape == (2, 5)
+
+
+def test_rest_errors_are_lines(source, stand_in):
+    clip = {"clip": source.clips.parity[:1]}
+    with rest_server(stand_in) as address:
+        with pytest.raises(UserError, match="Servable not found for request"):
+            RestClient(address, "other").predict(clip)
+        with pytest.raises(UserError, match='"sing" not found'):
+            RestClient(address, "actions").predict(clip, "sing")
+    with pytest.raises(UserError, match="127.0.0.1:9: no answer of TensorFlow Serving"):
+        RestClient("127.0.0.1:9", "actions").predict(clip)
+    with pytest.raises(UserError, match="is no address. Give host:port or a URL"):
+        RestClient("ftp://host", "actions")
+
+
+def test_serve_client_classifies_videos(tree, stand_in, tmp_path, capsys):
+    from keras_dynamonet.cli.main import main
+    from tests.action_videos import write_action_videos
+
+    write_action_videos(tmp_path / "videos", videos=1)
+    video = str(next((tmp_path / "videos").rglob("*.mp4")))
+    sidecar = str(tree / "models" / "actions" / "1.json")
+    found = []
+    with grpc_server(stand_in) as grpc, rest_server(stand_in) as rest:
+        for where in (["--grpc", grpc], ["--rest", rest]):
+            arguments = ["serve-client", sidecar, video, *where, "--top", "2", "--json"]
+            assert main(arguments) == 0
+            found.append(json.loads(capsys.readouterr().out))
+        assert main(["serve-client", sidecar, video, "--grpc", grpc]) == 0
+        assert "probability" in capsys.readouterr().out
+    for (result,) in found:
+        assert result["video"] == video
+        assert len(result["actions"]) == 2
+    names = [[row["action"] for row in result["actions"]] for (result,) in found]
+    assert names[0] == names[1]
+
+
+def test_serve_client_needs_a_sidecar(tmp_path, capsys):
+    from keras_dynamonet.cli.main import main
+
+    path = tmp_path / "a.json"
+    for content, message in (
+        (None, "cannot be read: No such file"),
+        ("{", "is no JSON file"),
+        ('{"format": "onnx"}', "is not the sidecar of a SavedModel"),
+    ):
+        if content is not None:
+            path.write_text(content)
+        assert main(["serve-client", str(path), "a.mp4"]) == 1
+        assert message in capsys.readouterr().err.replace("\n", " ")
