@@ -1,0 +1,73 @@
+from types import SimpleNamespace
+
+import pytest
+
+from keras_dynamonet.training.throughput import Throughput
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Seconds that a test sets itself."""
+    clock = SimpleNamespace(now=0.0, seconds=0.0)
+    monkeypatch.setattr("time.perf_counter", lambda: clock.now)
+    return clock
+
+
+def step(callback, clock, batch, *, seconds, waited=0.0):
+    clock.now += seconds
+    clock.seconds += waited
+    logs = {}
+    callback.on_train_batch_end(batch, logs)
+    return logs
+
+
+def test_first_step_of_the_process_does_not_count(clock):
+    callback = Throughput(clock, batch_size=10)
+    callback.on_epoch_begin(0)
+    step(callback, clock, 0, seconds=100.0)
+    logs = step(callback, clock, 1, seconds=2.0, waited=0.5)
+    assert logs == {"clips_per_second": 5.0, "data_wait_share": 0.25}
+    step(callback, clock, 2, seconds=2.0, waited=1.5)
+    epoch = {}
+    callback.on_epoch_end(0, epoch)
+    assert epoch == {"clips_per_second": 5.0, "data_wait_share": 0.5}
+
+
+def test_later_epochs_count_every_step(clock):
+    callback = Throughput(clock, batch_size=10)
+    callback.on_epoch_begin(0)
+    step(callback, clock, 0, seconds=100.0)
+    callback.on_epoch_begin(1)
+    step(callback, clock, 0, seconds=2.0)
+    logs = {}
+    callback.on_epoch_end(1, logs)
+    assert logs["clips_per_second"] == 5.0
+
+
+def test_an_epoch_of_one_step_counts_it(clock):
+    callback = Throughput(clock, batch_size=10)
+    callback.on_epoch_begin(0)
+    step(callback, clock, 0, seconds=2.0)
+    logs = {}
+    callback.on_epoch_end(0, logs)
+    assert logs["clips_per_second"] == 5.0
+
+
+def test_during_an_epoch_the_last_seconds_count(clock):
+    callback = Throughput(clock, batch_size=1, window_seconds=3.0)
+    callback.on_epoch_begin(0)
+    step(callback, clock, 0, seconds=1.0)
+    for batch in range(1, 10):
+        step(callback, clock, batch, seconds=1.0)
+    for batch in range(10, 20):
+        logs = step(callback, clock, batch, seconds=0.1)
+    assert logs["clips_per_second"] == pytest.approx(12 / 3.0, rel=0.35)
+    epoch = {}
+    callback.on_epoch_end(0, epoch)
+    assert epoch["clips_per_second"] == pytest.approx(19 / 10.0)
+
+
+def test_an_epoch_of_an_earlier_process_gets_no_speed(clock):
+    logs = {"loss": 1.0}
+    Throughput(clock, batch_size=1).on_epoch_end(0, logs)
+    assert logs == {"loss": 1.0}
