@@ -5,7 +5,6 @@ from pathlib import Path
 
 from keras_dynamonet.cli.output import (
     load_tensorflow,
-    make_table,
     print_json,
     result_console,
     say,
@@ -80,6 +79,12 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--opset", type=int, choices=(17, 18), help="onnx: operator set (default: 17)"
     )
     parser.add_argument(
+        "--batch",
+        type=_positive,
+        metavar="N",
+        help="tflite: clips in a batch (default: any number)",
+    )
+    parser.add_argument(
         "--serving",
         metavar="DIR",
         help="write a SavedModel as a new version into a folder with all files that "
@@ -119,7 +124,9 @@ def run(arguments: argparse.Namespace) -> int:
     folder = Path(arguments.out) if arguments.out else _default_folder(path)
     load_tensorflow(verbose=arguments.verbose)
     from keras_dynamonet.exporters.job import JobResult, check_jobs, run_jobs
+    from keras_dynamonet.exporters.source import require_run
 
+    require_run(path)
     if jobs:
         check_jobs(jobs, folder, arguments.name, overwrite=arguments.overwrite)
     if arguments.serving:
@@ -217,22 +224,14 @@ def _document(done) -> dict:
 
 
 def _show(done) -> None:
-    from keras_dynamonet.exporters.parity_report import COLUMNS, table_rows
+    from keras_dynamonet.cli.parity_table import print_parity
 
+    print_parity(done.reports)
     console = result_console()
-    table = make_table(*COLUMNS, numbers=COLUMNS[2:-1])
-    for column in table.columns[:2]:
-        column.overflow = "fold"
-    for report in done.reports:
-        for row in table_rows(report):
-            table.add_row(*row)
-        table.add_section()
-    console.print(table)
     for result in done.results:
-        console.print(
-            f"{result.path}  {result.size_bytes / 1e6:.1f} MB, {result.seconds:.0f} s",
-            markup=False,
-        )
+        size = f"{result.size_bytes / 1e6:.1f} MB, {result.seconds:.0f} s"
+        note = "" if result.parity else ", not run: nothing here can run it"
+        console.print(f"{result.path}  {size}{note}", markup=False)
 
 
 def _positive(text: str) -> int:

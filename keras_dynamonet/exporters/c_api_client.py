@@ -141,7 +141,7 @@ def read_signatures(path: str | os.PathLike) -> dict[str, dict[str, dict[str, st
             "outputs": {key: info.name for key, info in signature.outputs.items()},
         }
         for name, signature in meta_graph.signature_def.items()
-        if signature.outputs
+        if not name.startswith("__")  # TensorFlow's own
     }
 
 

@@ -69,6 +69,29 @@ FORMATS = {
             extra="onnx",
             packages=(("onnx", "onnxruntime", "tf2onnx"),),
         ),
+        Format(
+            "tflite",
+            ".tflite",
+            ("float32", "float16", "dynamic_range", "int8"),
+            "keras_dynamonet.exporters.tflite",
+            "export_tflite",
+            options=("batch",),
+            extra="tflite",
+            packages=(("ai_edge_litert",),),
+        ),
+        Format(
+            "tensorrt",
+            ".engine",
+            ("float32", "float16", "bfloat16", "int8"),
+            "keras_dynamonet.exporters.tensorrt",
+            "export_tensorrt",
+            extra="onnx,tensorrt",
+            packages=(
+                ("onnx", "onnxruntime", "tf2onnx", "tensorrt"),
+                ("onnx", "onnxruntime", "tf2onnx", "tensorrt_rtx"),
+                ("onnx", "onnxruntime", "tf2onnx", "tensorrt_rtx_bindings"),
+            ),
+        ),
     )
 }
 

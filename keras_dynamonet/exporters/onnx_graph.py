@@ -84,7 +84,11 @@ def rename(model: onnx.ModelProto, names: Mapping[str, str]) -> None:
 
 
 def set_groups(model: onnx.ModelProto) -> None:
-    """Sets `group` of every convolution to input channels / kernel channels."""
+    """Sets `group` of every 3D convolution to input channels / kernel channels.
+
+    Raises:
+        UserError: If the channels of an input are unknown.
+    """
     inferred = onnx.shape_inference.infer_shapes(model)
     channels = {}
     for value in (*inferred.graph.value_info, *inferred.graph.input):
@@ -92,10 +96,13 @@ def set_groups(model: onnx.ModelProto) -> None:
         if len(dims) > 1:
             channels[value.name] = dims[1].dim_value
     kernels = {tensor.name: tensor.dims for tensor in model.graph.initializer}
-    for node in model.graph.node:
-        if node.op_type == "Conv":
-            groups = channels[node.input[0]] // kernels[node.input[1]][1]
-            set_attribute(node, "group", groups)
+    for node in three_dimensional(model.graph):
+        groups = channels.get(node.input[0], 0) // kernels[node.input[1]][1]
+        if groups < 1:
+            raise UserError(
+                f"The ONNX graph hides the channels that {node.name} takes."
+            )
+        set_attribute(node, "group", groups)
 
 
 def fuse_padding(graph: onnx.GraphProto) -> None:

@@ -103,10 +103,7 @@ def open_source(
 
     require_tensorflow_backend()
     outputs = check_outputs(outputs)
-    if not Path(run).exists():
-        raise UserError(
-            f"{run}: no such run. Give the folder of a run or a .keras file."
-        )
+    require_run(run)
     trained = load_trained_model(run)
     if data is None:
         data, layout = _data_of_run(trained)
@@ -126,6 +123,18 @@ def open_source(
         sha256=file_sha256(trained.path),
         stride=trained.spec.stride,
     )
+
+
+def require_run(run: str | os.PathLike) -> None:
+    """Checks that there is something to load.
+
+    Raises:
+        UserError: If there is nothing.
+    """
+    if not Path(run).exists():
+        raise UserError(
+            f"{run}: no such run. Give the folder of a run or a .keras file."
+        )
 
 
 def _data_of_run(trained):

@@ -1,0 +1,103 @@
+"""Comparing artefacts that exist already with the network they came from."""
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from keras_dynamonet.errors import UserError
+from keras_dynamonet.exporters.artefact import Runner, sidecar_path
+from keras_dynamonet.exporters.c_api_client import ServedModel, ServingError
+from keras_dynamonet.exporters.parity import (
+    BATCH_SIZES,
+    ParityReport,
+    compare,
+    run_in_batches,
+)
+from keras_dynamonet.exporters.source import ExportSource
+
+
+def compare_artefact(source: ExportSource, path: str | os.PathLike) -> ParityReport:
+    """Runs an artefact in its own runtime and compares it with Keras.
+
+    Args:
+        source: The network and the clips.
+        path: The artefact; its sidecar tells the precision.
+
+    Returns:
+        The comparison of the outputs that the artefact has.
+
+    Raises:
+        UserError: If the artefact or its sidecar is missing or cannot be loaded.
+    """
+    path = Path(path)
+    sidecar = read_sidecar(path)
+    missing = [name for name in sidecar["outputs"] if name not in source.expected]
+    if missing:
+        raise UserError(f"{path}: has outputs that Keras was not asked for: {missing}.")
+    expected = {name: source.expected[name] for name in sidecar["outputs"]}
+    batch = sidecar.get("batch")
+    sizes = (batch,) if batch else BATCH_SIZES
+    with open_artefact(path, sidecar["format"]) as (run, runtime):
+        received = run_in_batches(run, source.clips.parity, sizes)
+    return compare(
+        path.name,
+        expected,
+        received,
+        precision=sidecar["precision"],
+        runtime=runtime,
+    )
+
+
+def read_sidecar(path: Path) -> dict:
+    """The JSON document beside an artefact.
+
+    Raises:
+        UserError: If there is no artefact or no sidecar.
+    """
+    if not path.exists():
+        raise UserError(f"{path}: no such artefact.")
+    sidecar = sidecar_path(path)
+    try:
+        document = json.loads(sidecar.read_text(encoding="utf-8"))
+        if not {"format", "precision", "outputs"} <= set(document):
+            raise ValueError("other keys")
+        return document
+    except OSError as error:
+        raise UserError(f"{sidecar}: cannot be read: {error.strerror}.") from error
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{sidecar}: is not the sidecar of an artefact.") from error
+
+
+@contextlib.contextmanager
+def open_artefact(path: Path, format: str) -> Iterator[tuple[Runner, str]]:
+    """Loads an artefact into its own runtime.
+
+    Args:
+        path: The artefact.
+        format: Name of its format.
+
+    Yields:
+        A function from clips to outputs by name, and the name of the runtime.
+
+    Raises:
+        UserError: If the runtime refuses it, or the format has no runtime here.
+    """
+    if format == "saved_model":
+        try:
+            with ServedModel(path) as served:
+                yield (
+                    lambda clips: served.run("serving_default", {"clip": clips}),
+                    ("TensorFlow C API"),
+                )
+        except ServingError as error:
+            raise UserError(f"{path}: TensorFlow cannot run it: {error}") from error
+        return
+    if format == "onnx":
+        from keras_dynamonet.exporters.onnx import load_runner
+    elif format == "tflite":
+        from keras_dynamonet.exporters.tflite import load_runner
+    else:
+        raise UserError(f"{path}: {format} artefacts cannot be compared here.")
+    yield load_runner(path)

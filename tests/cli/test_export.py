@@ -1,0 +1,148 @@
+import json
+import os
+
+import numpy as np
+import pytest
+
+from keras_dynamonet.cli.main import main
+from keras_dynamonet.exporters.parity import TOLERANCES, Tolerance
+from tests.exporters.networks import moving_clips, tiny_network
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """A `.keras` file and clips."""
+    folder = tmp_path_factory.mktemp("saved")
+    tiny_network().save(folder / "net.keras")
+    np.save(folder / "clips.npy", moving_clips(40, 4, 16))
+    return folder / "net.keras", folder / "clips.npy"
+
+
+def export(saved, *arguments):
+    path, clips = saved
+    return main(["export", str(path), "--data", str(clips), *map(str, arguments)])
+
+
+def error(capsys):
+    return " ".join(capsys.readouterr().err.split())
+
+
+def test_exports_of_a_run_use_its_data(trained_run, tmp_path, capsys):
+    pytest.importorskip("tf2onnx")
+    arguments = ["--format", "saved_model,onnx", "--clips", "32", "--json"]
+    run = str(trained_run.run_dir)
+    status = main(["export", run, "--out", str(tmp_path), *arguments])
+    document = json.loads(capsys.readouterr().out)
+    assert (status, document["errors"]) == (0, [])
+    assert len(document["artefacts"]) == 2
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {
+        *("model", "model.json", "model.onnx", "model.onnx.json"),
+        *("parity.json", "parity.md"),
+    }
+    entries = json.loads((tmp_path / "parity.json").read_text())["entries"]
+    assert {entry["clips"] for entry in entries if "/" not in entry["output"]} == {32}
+    sidecar = json.loads((tmp_path / "model.onnx.json").read_text())
+    assert sidecar["class_names"] == ["down", "left", "right"]
+    assert len(sidecar["source"]["sha256"]) == 64
+    # Once more, from the files.
+    onnx = str(tmp_path / "model.onnx")
+    assert main(["compare", run, onnx, str(tmp_path / "model"), "--json"]) == 0
+    assert all(entry["passed"] for entry in json.loads(capsys.readouterr().out))
+
+
+def test_failed_export_leaves_nothing_but_the_report(
+    saved, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setitem(TOLERANCES, "float32", Tolerance(absolute=-1.0))
+    outputs = ["--outputs", "probabilities"]
+    assert export(saved, "--format", "saved_model", "--out", tmp_path, *outputs) == 1
+    assert "differs from Keras and was not kept" in error(capsys)
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"parity.json", "parity.md"}
+    assert "FAILED" in (tmp_path / "parity.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--format", "onxx"], "There is no format 'onxx'"),
+        (["--precision", "int8"], "saved_model comes in float32, not in int8"),
+        (["--outputs", "logit"], "No output is called 'logit'"),
+        (["--format", "saved_model", "--opset", "18"], "--opset is for onnx only"),
+        (["--serving", "s", "--model-name", "a b"], "use letters, digits, - and _"),
+    ],
+)
+def test_bad_arguments(saved, arguments, message, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    if "--serving" in arguments:
+        pytest.importorskip("tensorflow_serving")
+    assert export(saved, "--out", tmp_path / "out", *arguments) == 1
+    assert message in error(capsys)
+
+
+def test_missing_run(tmp_path, capsys):
+    assert main(["export", str(tmp_path / "none")]) == 1
+    assert "none: no such run. Give the folder of a run or a .keras" in error(capsys)
+    assert not list(tmp_path.iterdir())
+
+
+def test_file_without_data(saved, tmp_path, capsys):
+    assert main(["export", str(saved[0]), "--out", str(tmp_path)]) == 1
+    assert "no clips to compare artefacts on and to calibrate with" in error(capsys)
+
+
+def test_existing_artefact(saved, tmp_path, capsys):
+    (tmp_path / "model").mkdir()
+    assert export(saved, "--format", "saved_model", "--out", tmp_path) == 1
+    assert "exists already. Add --overwrite to replace it" in error(capsys)
+
+
+def test_folder_that_is_a_file(saved, tmp_path, capsys):
+    (tmp_path / "out").write_text("")
+    assert export(saved, "--format", "saved_model", "--out", tmp_path / "out") == 1
+    assert "out: cannot be made: " in error(capsys)
+
+
+def test_read_only_folder(saved, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert export(saved, "--format", "saved_model", "--out", tmp_path) == 1
+    assert "cannot be written (read-only). Choose another" in error(capsys)
+
+
+@pytest.mark.parametrize("count", ["0", "-1", "x"])
+def test_counts_must_be_positive(saved, count, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        export(saved, "--clips", count)
+    assert stopped.value.code == 2
+
+
+def test_compare_needs_artefacts_with_sidecars(saved, tmp_path, capsys):
+    lonely = tmp_path / "a.onnx"
+    for prepare, message in (
+        (lambda: None, "a.onnx: no such artefact"),
+        (lambda: lonely.write_text(""), "a.onnx.json: cannot be read: No such file"),
+        (
+            lambda: (tmp_path / "a.onnx.json").write_text("{}"),
+            "a.onnx.json: is not the sidecar of an artefact",
+        ),
+    ):
+        prepare()
+        assert main(["compare", str(saved[0]), str(lonely)]) == 1
+        assert message in error(capsys)
+
+
+@pytest.mark.parametrize("name", ["saved_model", "onnx", "tflite", "tensorrt"])
+def test_scripts_are_the_program(name, tmp_path, capsys):
+    import importlib
+
+    script = importlib.import_module(f"export.to_{name}")
+    assert script.main([str(tmp_path), "--precision", "int2"]) == 1
+    assert "There is no precision 'int2'" in error(capsys)
+
+
+def test_compare_script_is_the_program(tmp_path, capsys):
+    from export.compare import main as compare
+
+    assert compare([str(tmp_path), str(tmp_path / "none")]) == 1
+    assert "none: no such artefact" in error(capsys)

@@ -1,0 +1,85 @@
+import numpy as np
+import pytest
+
+from keras_dynamonet.data.clip_sampling import ClipSpec
+from keras_dynamonet.errors import UserError
+from keras_dynamonet.exporters.calibration import (
+    ExportClips,
+    load_export_clips,
+    read_video_clips,
+    share_out,
+)
+from tests.action_videos import write_action_videos
+from tests.exporters.networks import moving_clips
+
+SPEC = ClipSpec(num_frames=4, size=16)
+
+
+def as_set(clips):
+    return {clip.tobytes() for clip in clips}
+
+
+def test_splits_keep_comparison_and_calibration_apart(action_videos):
+    clips = load_export_clips(action_videos, SPEC, num_parity=4, num_calibration=6)
+    assert clips.parity.shape == (4, 4, 16, 16, 3)
+    assert clips.calibration.shape == (6, 4, 16, 16, 3)
+    assert not as_set(clips.parity) & as_set(clips.calibration)
+    again = load_export_clips(action_videos, SPEC, num_parity=4, num_calibration=6)
+    np.testing.assert_array_equal(clips.parity, again.parity)
+
+
+def test_videos_without_splits_are_shared_out(tmp_path):
+    write_action_videos(tmp_path, videos=2)
+    clips = load_export_clips(tmp_path, SPEC, num_parity=8, num_calibration=8)
+    assert len(clips.parity) == len(clips.calibration) == 8
+    assert not as_set(clips.parity) & as_set(clips.calibration)
+    assert clips.source == str(tmp_path)
+
+
+def test_single_video_serves_both(tmp_path):
+    write_action_videos(tmp_path, videos=1)
+    video = sorted(tmp_path.rglob("*.mp4"))[0]
+    clips = load_export_clips(video, SPEC, num_parity=3, num_calibration=2)
+    assert (len(clips.parity), len(clips.calibration)) == (3, 2)
+    assert read_video_clips(video, SPEC, 2).shape == (2, 4, 16, 16, 3)
+
+
+def test_arrays_are_taken(tmp_path):
+    np.save(tmp_path / "clips.npy", moving_clips(5, 4, 16))
+    clips = load_export_clips(tmp_path / "clips.npy", SPEC, num_parity=3)
+    assert (len(clips.parity), len(clips.calibration)) == (3, 2)
+    clips = load_export_clips(tmp_path / "clips.npy", SPEC)
+    assert (len(clips.parity), len(clips.calibration)) == (5, 5)
+
+
+def test_clips_of_another_size_are_refused(tmp_path):
+    np.save(tmp_path / "clips.npy", moving_clips(2, 6, 16))
+    with pytest.raises(
+        UserError, match=r"shape \(6, 16, 16, 3\), but the network take"
+    ):
+        load_export_clips(tmp_path / "clips.npy", SPEC)
+
+
+def test_other_arrays_are_refused():
+    floats = moving_clips(2, 4, 16) / 255
+    with pytest.raises(UserError, match="clips must be uint8 RGB of shape"):
+        ExportClips(floats, floats, "array")
+
+
+def test_no_clips_are_refused():
+    with pytest.raises(UserError, match="array: holds no clips"):
+        share_out(np.zeros((0, 4, 16, 16, 3), "uint8"))
+
+
+def test_broken_array_is_refused(tmp_path):
+    (tmp_path / "clips.npy").write_text("no array")
+    with pytest.raises(
+        UserError, match="cannot be read as an array. Write it with num"
+    ):
+        load_export_clips(tmp_path / "clips.npy", SPEC)
+
+
+def test_broken_videos_are_refused(tmp_path):
+    (tmp_path / "a.mp4").write_bytes(b"no video" * 100)
+    with pytest.raises(UserError, match="a.mp4: no clips could be read. .*a.mp4"):
+        load_export_clips(tmp_path, SPEC)
