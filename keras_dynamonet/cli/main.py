@@ -18,6 +18,11 @@ PROGRAMS = {
     "evaluate": ("evaluate", "measure a model on labelled videos"),
     "predict": ("predict", "name the actions in videos"),
     "export": ("export", "write artefacts for other runtimes, compared with Keras"),
+    "compare": ("compare", "compare exported artefacts with Keras once more"),
+    "serve-client": (
+        "serve_client",
+        "classify videos with a running TensorFlow Serving",
+    ),
     "import-weights": (
         "import_weights",
         "turn a PyTorch checkpoint into a .keras model, or back",

@@ -104,6 +104,12 @@ def test_tolerance_follows_the_precision():
         report.raise_if_failed()
 
 
+def test_filters_have_a_tolerance_of_their_own():
+    near = FRAMES * (1 + 5e-3)
+    for name, passes in (("motion_filters", True), ("next_frame", False)):
+        assert bool(compare("a", {name: FRAMES}, {name: near})) == passes
+
+
 def test_batches_change_size_and_cover_every_clip():
     sizes = []
 
