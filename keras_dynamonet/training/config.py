@@ -87,6 +87,19 @@ class TrainConfig:
         "run folder or .keras file whose matching weights to start from",
         metavar="RUN",
     )
+    freeze: str = setting(
+        "none",
+        "model",
+        "keep the backbone as it is from the stem up to this stage",
+        choices=("none", "stem", "stage1", "stage2", "stage3", "stage4"),
+    )
+    frozen_norm: str = setting(
+        "with_stage",
+        "model",
+        "normalisations freeze with their stage, in the whole backbone, or go on "
+        "adapting their statistics",
+        choices=("with_stage", "frozen", "adapting"),
+    )
     size: int | None = setting(None, "model", "height and width of frames in pixels")
     num_frames: int | None = setting(None, "model", "observed frames a clip")
     fps: float | None = setting(None, "model", "frames a second that clips are cut at")
@@ -111,6 +124,9 @@ class TrainConfig:
         "adamw", "optimisation", "sgd is Nesterov's", choices=("adamw", "sgd")
     )
     learning_rate: float = setting(1e-3, "optimisation", "highest learning rate")
+    layer_decay: float = setting(
+        1.0, "optimisation", "share of the learning rate that each lower stage has"
+    )
     final_learning_rate: float = setting(
         0.01, "optimisation", "last learning rate, as a share of the highest"
     )
@@ -168,6 +184,7 @@ class TrainConfig:
         for name in ("checkpoint_steps", "workers", "size", "num_frames", "stride"):
             value = getattr(self, name)
             self._require(name, value is None or value >= 1, "must be at least 1")
+        self._require("layer_decay", 0 < self.layer_decay <= 1, "must lie in (0, 1]")
         for name in ("learning_rate", "fps"):
             value = getattr(self, name)
             self._require(name, value is None or value > 0, "must be positive")

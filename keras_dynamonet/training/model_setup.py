@@ -14,6 +14,7 @@ from keras_dynamonet.errors import UserError
 from keras_dynamonet.models.dynamonet import DynamoNet
 from keras_dynamonet.models.presets import PRESETS
 from keras_dynamonet.training.config import TrainConfig
+from keras_dynamonet.training.fine_tuning import freeze, layer_rate_scales
 from keras_dynamonet.training.optimizers import make_optimizer
 from keras_dynamonet.training.trained_model import load_trained_model
 
@@ -77,12 +78,19 @@ def compile_model(
 ) -> None:
     """Compiles a model with the optimizer and losses of a configuration.
 
+    What the configuration freezes is frozen first.
+
     Raises:
         UserError: If the frame loss is unknown.
     """
+    until = None if config.freeze == "none" else config.freeze
+    freeze(model, until, batch_norm=config.frozen_norm)
+    scales = None
+    if config.layer_decay < 1:
+        scales = layer_rate_scales(model, config.layer_decay)
     try:
         model.compile(
-            optimizer=make_optimizer(config, steps_per_epoch),
+            optimizer=make_optimizer(config, steps_per_epoch, scales),
             frame_loss=config.frame_loss,
             action_loss_weight=1.0 if config.task == "actions" else 0.0,
             frame_loss_weight=config.frame_loss_weight,

@@ -1,20 +1,29 @@
 """The optimizer of a run."""
 
+from collections.abc import Mapping
+
 import keras
 
 from keras_dynamonet.training.config import TrainConfig
+from keras_dynamonet.training.fine_tuning import LayerwiseAdamW, LayerwiseSGD
 from keras_dynamonet.training.schedules import WarmupCosine
 
 NOT_DECAYED = ("bias", "gamma", "beta")
 """Variables that are shifts and scales: pulling them to zero regularises nothing."""
 
 
-def make_optimizer(config: TrainConfig, steps_per_epoch: int) -> keras.Optimizer:
+def make_optimizer(
+    config: TrainConfig,
+    steps_per_epoch: int,
+    rate_scales: Mapping[str, float] | None = None,
+) -> keras.Optimizer:
     """An optimizer with the learning rate, decay and clipping of a configuration.
 
     Args:
         config: The run's configuration.
         steps_per_epoch: Training steps of one epoch, at least 1.
+        rate_scales: Factor of the learning rate by the path of the variable, or `None`
+            for one learning rate.
 
     Returns:
         AdamW, or SGD with Nesterov momentum. Both decay the weights apart from the
@@ -39,12 +48,16 @@ def make_optimizer(config: TrainConfig, steps_per_epoch: int) -> keras.Optimizer
         "weight_decay": config.weight_decay,
         "global_clipnorm": config.clip_norm or None,
     }
+    sgd, adamw = keras.optimizers.SGD, keras.optimizers.AdamW
+    if rate_scales is not None:
+        sgd, adamw = LayerwiseSGD, LayerwiseAdamW
+        shared["rate_scales"] = rate_scales
     if config.optimizer == "sgd":
-        optimizer = keras.optimizers.SGD(
+        optimizer = sgd(
             momentum=config.momentum, nesterov=config.momentum > 0, **shared
         )
     else:
-        optimizer = keras.optimizers.AdamW(**shared)
+        optimizer = adamw(**shared)
     if config.weight_decay:
         optimizer.exclude_from_weight_decay(var_names=NOT_DECAYED)
     return optimizer

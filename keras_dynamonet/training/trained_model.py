@@ -7,6 +7,7 @@ from keras_dynamonet.data.clip_sampling import ClipSpec
 from keras_dynamonet.errors import UserError
 from keras_dynamonet.models.dynamonet import DynamoNet
 from keras_dynamonet.models.loading import load_model
+from keras_dynamonet.models.resnext3d import ResNeXt3D
 from keras_dynamonet.training.run_directory import RunDirectory
 from keras_dynamonet.training.settings import load_settings
 
@@ -50,7 +51,8 @@ def load_trained_model(
 
     Args:
         path: The folder of a run, or a `.keras` file. A file inside a run's folder is
-            read with the settings of that run.
+            read with the settings of that run. An imported classifier becomes a
+            DynamoNet with the same logits.
         fps: Frames a second of the clips. Default: as in training.
         stride: Source frames from one clip frame to the next, instead of `fps`.
 
@@ -65,6 +67,8 @@ def load_trained_model(
             "run that has finished an epoch, or a .keras file."
         )
     model = load_model(file, compile=False)
+    if isinstance(model, ResNeXt3D):
+        model = _around(model)
     if not isinstance(model, DynamoNet):
         raise UserError(f"{file}: holds a {type(model).__name__}, not a DynamoNet.")
     run = RunDirectory(file.parent)
@@ -87,3 +91,12 @@ def load_trained_model(
     except ValueError as error:
         raise UserError(str(error)) from error
     return TrainedModel(model, spec, file, run)
+
+
+def _around(classifier: ResNeXt3D) -> DynamoNet:
+    """A DynamoNet around an imported network, its classes numbered if without names."""
+    if classifier.num_classes is None:
+        return DynamoNet.from_backbone(classifier, num_classes=1)
+    numbered = [f"class_{index}" for index in range(classifier.num_classes)]
+    names = classifier.class_names or numbered
+    return DynamoNet.from_backbone(classifier, class_names=names)

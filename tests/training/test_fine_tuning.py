@@ -29,7 +29,11 @@ def model():
 
 
 def train(model, optimizer=None, steps=1):
-    model.compile(optimizer or keras.optimizers.SGD(0.1), teacher_weight=0.0)
+    model.compile(
+        optimizer or keras.optimizers.SGD(0.1),
+        teacher_weight=0.0,
+        run_eagerly=True,
+    )
     clips = np.random.default_rng(0).integers(0, 256, (2, 5, 16, 16, 3)).astype("uint8")
     for _ in range(steps):
         model.train_on_batch(clips, np.array([0, 2]))
@@ -48,7 +52,7 @@ def of_stage(paths, *stages):
     return {p for p in paths if any(f"{stage}_" in p for stage in stages)}
 
 
-@pytest.mark.parametrize("until", STAGES)
+@pytest.mark.parametrize("until", ["stem", "stage3"])
 def test_frozen_stages_stay_and_later_ones_learn(until, model):
     freeze(model, until)
     before = values(model)
@@ -146,4 +150,4 @@ def test_unknown_choices_are_refused(model):
 def test_pytorch_backend_is_refused(monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
     with pytest.raises(ValueError, match="need the TensorFlow or JAX backend"):
-        LayerwiseSGD(0.1)
+        LayerwiseSGD(0.1, rate_scales={})
