@@ -45,6 +45,17 @@ def get_action_loss(identifier):
     return loss
 
 
+def is_one_hot(labels):
+    """Whether labels are `(batch, classes)` shares, not `(batch,)` or `(batch, 1)`.
+
+    Example:
+
+    >>> is_one_hot(ops.ones((2, 5))), is_one_hot(ops.ones((2, 1)))
+    (True, False)
+    """
+    return len(labels.shape) == 2 and labels.shape[-1] != 1
+
+
 def labelled_weight(labels, sample_weight=None):
     """Weight of every clip in the action loss: 0 where there is no label.
 
@@ -61,7 +72,7 @@ def labelled_weight(labels, sample_weight=None):
     >>> [int(w) for w in labelled_weight(ops.convert_to_tensor([3, -1]))]
     [1, 0]
     """
-    if len(labels.shape) == 2 and labels.shape[-1] != 1:
+    if is_one_hot(labels):
         labelled = ops.sum(labels, axis=-1) > 0
     else:
         labelled = ops.reshape(labels, (-1,)) >= 0

@@ -16,7 +16,11 @@ from keras_dynamonet.layers.filter_solver import FilterSolver
 from keras_dynamonet.layers.motion_descriptor import MotionDescriptor
 from keras_dynamonet.losses import get_frame_loss
 from keras_dynamonet.metrics import PSNR, PSNRGain
-from keras_dynamonet.models.action_loss import get_action_loss, labelled_weight
+from keras_dynamonet.models.action_loss import (
+    get_action_loss,
+    is_one_hot,
+    labelled_weight,
+)
 from keras_dynamonet.models.presets import preset_config
 from keras_dynamonet.models.resnext3d import ResNeXt3D
 
@@ -118,7 +122,8 @@ class DynamoNet(keras.Model):
         fps=None,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        # Clips of floats must reach `call` in full precision.
+        super().__init__(autocast=False, **kwargs)
         _check_choice("filter_source", filter_source, FILTER_SOURCES)
         _check_choice("generator_input", generator_input, GENERATOR_INPUTS)
         if filter_source == "solved" and normalization == "softmax":
@@ -153,7 +158,10 @@ class DynamoNet(keras.Model):
         )
         if filter_source == "solved":
             self.generator = FilterForecaster(
-                kernel_size, channels=channels, dtype="float32", name="filter_forecaster"
+                kernel_size,
+                channels=channels,
+                dtype="float32",
+                name="filter_forecaster",
             )
         else:
             generator = (
@@ -391,17 +399,16 @@ class DynamoNet(keras.Model):
         if y is not None:
             weight = labelled_weight(y, sample_weight)
             total = ops.sum(weight)
-            labels = ops.maximum(y, 0)
-            value = self.action_loss(labels, y_pred["logits"], sample_weight=weight)
-            # Keras divides by the batch; the mean is over the labelled clips.
-            batch = ops.cast(ops.shape(weight)[0], "float32")
-            value = value * batch / ops.maximum(total, 1e-6)
+            # Keras would divide by the batch; the mean is over the labelled clips.
+            values = self.action_loss.call(ops.maximum(y, 0), y_pred["logits"])
+            values = ops.reshape(ops.cast(values, "float32"), (-1,))
+            value = ops.sum(weight * values) / ops.maximum(total, 1e-6)
             self.action_loss_tracker.update_state(value, sample_weight=total)
             losses.append(config["action_loss_weight"] * value)
         clip = ops.cast(x, "float32") / 255.0
         real, predicted, _ = self._frames_to_compare(clip, y_pred)
         value = self.frame_loss(real, predicted)
-        self.frame_loss_tracker.update_state(value)
+        self.frame_loss_tracker.update_state(value, sample_weight=ops.shape(x)[0])
         losses.append(config["frame_loss_weight"] * value)
         if config["teacher_weight"]:
             value = self._teacher_loss(clip, y_pred)
@@ -414,7 +421,7 @@ class DynamoNet(keras.Model):
         if y is not None:
             weight = labelled_weight(y, sample_weight)
             labels = ops.maximum(y, 0)
-            if len(labels.shape) == len(y_pred["logits"].shape):
+            if is_one_hot(labels):
                 labels = ops.argmax(labels, axis=-1)
             for metric in (self.accuracy, self.top5_accuracy):
                 metric.update_state(labels, y_pred["logits"], sample_weight=weight)
@@ -470,6 +477,10 @@ class DynamoNet(keras.Model):
 
     def _observed_frames(self, inputs):
         given = inputs.shape[1]
+        if given is None:
+            # TensorFlow forgets the number once it has traced clips of T and of T + 1
+            # frames. Unlike a slice, this has a static shape; fewer frames raise.
+            return ops.take(inputs, ops.arange(self.num_frames), axis=1)
         if given not in (self.num_frames, self.num_frames + 1):
             raise ValueError(
                 f"A clip must have {self.num_frames} frames, or one more as the target "
@@ -508,7 +519,7 @@ class DynamoNet(keras.Model):
 
     def _frames_to_compare(self, clip, y_pred):
         """Real, predicted and previous frames, without the rim."""
-        targets = clip.shape[1] - 1
+        targets = _count_targets(clip)
         rim = self.kernel_size // 2
         frames = clip[:, 1:], y_pred["next_frames"][:, :targets], clip[:, :-1]
         return tuple(crop_rim(part, rim) for part in frames)
@@ -516,7 +527,7 @@ class DynamoNet(keras.Model):
     def _teacher_loss(self, clip, y_pred):
         """Mean over transitions of the squared distance to the solved filters."""
         made_from = self.num_frames - 1 if self.filter_source == "solved" else 0
-        targets = clip.shape[1] - 1
+        targets = _count_targets(clip)
         if made_from >= targets:
             return None
         best = self.solver(clip[:, made_from : targets + 1])
@@ -524,6 +535,15 @@ class DynamoNet(keras.Model):
         made = y_pred["motion_filters"][:, made_from:targets]
         distance = ops.sum(ops.square(made - ops.stop_gradient(best)), axis=(2, 3, 4))
         return ops.mean(distance)
+
+
+def _count_targets(clip):
+    if clip.shape[1] is None:
+        raise ValueError(
+            "The loss needs to know the number of frames of a batch. Give the dataset "
+            "a static shape; between clips of T and of T + 1 frames, compile again."
+        )
+    return clip.shape[1] - 1
 
 
 def _check_choice(name, value, choices):
