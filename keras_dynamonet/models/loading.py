@@ -41,4 +41,5 @@ def load_model(path: str | os.PathLike, compile: bool = True) -> keras.Model:
         return keras.saving.load_model(path, compile=compile)
     except (zipfile.BadZipFile, KeyError, OSError, TypeError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"{path}: cannot be loaded as a model: {reason[:200]}") from error
+        message = f"{path}: cannot be loaded as a model: {reason[:200]}"
+        raise UserError(message) from error

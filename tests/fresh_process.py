@@ -1,0 +1,37 @@
+"""Runs a function of the tests in a process of its own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+def run_python(*arguments, backend="tensorflow"):
+    """Runs Python from the root of the repository; fails with what it printed.
+
+    Args:
+        *arguments: Those of the interpreter, e.g. `"-c", "import keras"`.
+        backend: The backend of Keras.
+
+    Returns:
+        What it printed to standard output.
+    """
+    environment = {
+        **os.environ,
+        "KERAS_BACKEND": backend,
+        "PYTHONPATH": str(ROOT),
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "CUDA_VISIBLE_DEVICES": "",
+        "JAX_PLATFORMS": "cpu",
+    }
+    result = subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=environment,
+    )
+    assert result.returncode == 0, result.stderr[-4000:]
+    return result.stdout
