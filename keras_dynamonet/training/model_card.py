@@ -146,7 +146,7 @@ def _evaluation_section(found: dict[str, Any]) -> str:
         lines += ["", "| class | accuracy | 95 % interval | correct |"]
         lines += ["| --- | --- | --- | --- |"]
         for name, row in found["per_class"].items():
-            lines.append(f"| {name} | {_cells(row) if row else 'no videos | | '} |")
+            lines.append(f"| {name} | {_cells(row) if row else 'no videos | |'} |")
         lines.append("")
     if found["frame_psnr_db"]:
         quality = found["frame_psnr_db"]

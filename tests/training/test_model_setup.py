@@ -1,0 +1,112 @@
+import numpy as np
+import pytest
+
+from keras_dynamonet.errors import UserError
+from keras_dynamonet.training.model_setup import (
+    build_model,
+    compile_model,
+    copy_weights,
+)
+from tests.helpers import randomise_weights
+from tests.tiny_runs import MODEL, tiny_config
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    """A file with a model of three classes, its weights drawn at random."""
+    model = build_model(tiny_config("data", "run"), ["down", "left", "right"])
+    randomise_weights(model)
+    path = tmp_path_factory.mktemp("models") / "source.keras"
+    model.save(path)
+    return path, model
+
+
+def weights_of(model):
+    return {v.path.removeprefix(f"{model.name}/"): v.numpy() for v in model.weights}
+
+
+def test_preset_takes_the_settings():
+    config = tiny_config("data", "run", fps=5.0)
+    model = build_model(config, ["walk", "run"])
+    assert model.frame_size == (16, 16)
+    assert model.num_frames == 4
+    assert model.class_names == ["walk", "run"]
+    assert (model.fps, model.kernel_size) == (5.0, 3)
+
+
+def test_stride_leaves_the_frame_rate_open():
+    assert build_model(tiny_config("data", "run", stride=2), ["a", "b"]).fps is None
+
+
+def test_a_model_of_frames_alone_has_no_class_names():
+    assert (
+        build_model(tiny_config("data", "run", task="frames"), None).class_names is None
+    )
+
+
+def test_init_takes_everything_over_for_the_same_classes(source):
+    path, model = source
+    names = ["down", "left", "right"]
+    copy = build_model(tiny_config("data", "run", init=str(path), model={}), names)
+    assert copy.kernel_size == 3  # the architecture of the source
+    for name, value in weights_of(model).items():
+        np.testing.assert_array_equal(weights_of(copy)[name], value)
+
+
+@pytest.mark.parametrize("names", [["walk", "run"], ["a", "b", "c"]])
+def test_init_gives_other_classes_a_fresh_head(source, names):
+    path, model = source
+    copy = build_model(tiny_config("data", "run", init=str(path), model={}), names)
+    assert copy.class_names == names
+    before, after = weights_of(model), weights_of(copy)
+    assert not after["action/bias"].any()
+    for name in before.keys() - {"action/kernel", "action/bias"}:
+        np.testing.assert_array_equal(after[name], before[name])
+
+
+def test_init_with_another_frame_size_and_length_keeps_the_backbone(source):
+    path, model = source
+    config = tiny_config("data", "run", init=str(path), size=32, num_frames=8, model={})
+    copy = build_model(config, ["walk", "run"])
+    assert (copy.frame_size, copy.num_frames) == ((32, 32), 8)
+    name = next(iter(weights_of(model)))
+    np.testing.assert_array_equal(weights_of(copy)[name], weights_of(model)[name])
+
+
+def test_copy_reports_what_fits(source):
+    path, model = source
+    config = tiny_config("data", "run", model={**MODEL, "kernel_size": 5})
+    other = build_model(config, ["down", "left", "right"])
+    transfer = copy_weights(model, other)
+    assert "stem_conv/conv/kernel" in transfer.copied
+    assert "filter_forecaster/filters/kernel" in transfer.kept
+    assert len(transfer.copied) + len(transfer.kept) == len(other.weights)
+
+
+def test_init_of_which_nothing_fits_is_refused(source):
+    path, _ = source
+    config = tiny_config(
+        "data", "run", init=str(path), preset="nano-16f", model={"kernel_size": 5}
+    )
+    with pytest.raises(UserError, match="none of its convolutions fits the model"):
+        build_model(config, ["walk", "run"])
+
+
+def test_unknown_preset():
+    config = tiny_config("data", "run", preset="giant")
+    with pytest.raises(UserError, match="`--preset giant` is unknown. Known: nano-16f"):
+        build_model(config, ["a", "b"])
+
+
+@pytest.mark.parametrize("model", [{"kernel_size": 4}, {"colour": 1}])
+def test_bad_model_arguments(model, source):
+    for init in (None, str(source[0])):
+        config = tiny_config("data", "run", model=model, init=init)
+        with pytest.raises(UserError, match="The model cannot be built: "):
+            build_model(config, ["a", "b"])
+
+
+def test_unknown_frame_loss(source):
+    config = tiny_config("data", "run", frame_loss="distance")
+    with pytest.raises(UserError, match="distance"):
+        compile_model(source[1], config, steps_per_epoch=1)

@@ -1,0 +1,58 @@
+import shutil
+
+import keras
+import pytest
+
+from keras_dynamonet.data.clip_sampling import ClipSpec
+from keras_dynamonet.errors import UserError
+from keras_dynamonet.training.trained_model import load_trained_model
+from tests.tiny_runs import tiny_config
+
+
+def test_a_run_gives_its_best_model_and_clips(trained_run):
+    trained = load_trained_model(trained_run.run.path)
+    assert trained.path == trained_run.run.best
+    assert trained.spec == ClipSpec(num_frames=4, size=16, fps=12.0)
+    assert trained.class_names == ["down", "left", "right"]
+
+
+def test_a_file_in_a_run_is_read_with_the_runs_settings(trained_run, tmp_path):
+    shutil.copy(trained_run.run.best, tmp_path / "best.keras")
+    tiny_config("data", tmp_path, short_videos="hold").save(tmp_path / "config.json")
+    trained = load_trained_model(tmp_path / "best.keras")
+    assert trained.run.path == tmp_path
+    assert trained.spec.short_videos == "hold"
+
+
+def test_a_file_of_its_own_has_no_run(trained_run, tmp_path):
+    shutil.copy(trained_run.run.best, tmp_path / "model.keras")
+    assert load_trained_model(tmp_path / "model.keras").run is None
+
+
+def test_pace_can_be_changed(trained_run):
+    assert load_trained_model(trained_run.run.path, fps=6.0).spec.fps == 6.0
+    strided = load_trained_model(trained_run.run.path, stride=2).spec
+    assert (strided.fps, strided.stride) == (None, 2)
+    with pytest.raises(UserError, match="`fps` must be a positive number"):
+        load_trained_model(trained_run.run.path, fps=-1.0)
+    with pytest.raises(UserError, match="exclude each other"):
+        load_trained_model(trained_run.run.path, fps=6.0, stride=2)
+
+
+def test_a_run_without_a_finished_epoch(tmp_path):
+    with pytest.raises(UserError, match="holds no trained model .no best.keras"):
+        load_trained_model(tmp_path)
+
+
+def test_another_kind_of_model(tmp_path):
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.save(tmp_path / "other.keras")
+    with pytest.raises(UserError, match="holds a Sequential, not a DynamoNet"):
+        load_trained_model(tmp_path / "other.keras")
+
+
+def test_missing_and_broken_files(tmp_path):
+    (tmp_path / "broken.keras").write_text("")
+    for name in ("none.keras", "broken.keras"):
+        with pytest.raises(UserError, match=name):
+            load_trained_model(tmp_path / name)
