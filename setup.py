@@ -25,12 +25,15 @@ RUNTIME = [
 
 ONNX = ["onnx>=1.18,<1.24", "onnxruntime>=1.22,<1.32", "tf2onnx>=1.17,<1.18"]
 TFLITE = ["ai-edge-litert>=2.0,<2.4"]
+# The messages of TensorFlow Serving: for warm-up requests and for its clients.
+SERVING = ["grpcio>=1.70,<2", "tensorflow-serving-api>=2.19,<2.22"]
 TENSORBOARD = ["tensorboard>=2.20,<2.22"]
 JAX = ["jax>=0.7,<0.11"]
 
 EXTRAS = {
     "onnx": ONNX,
     "tflite": TFLITE,
+    "serving": SERVING,
     # The runtime of data-centre GPUs and Jetson; building engines with it also needs
     # the GPU and the vendor's own package index.
     "tensorrt": ["tensorrt>=10.12,<12"],
@@ -47,8 +50,12 @@ EXTRAS = {
     "torch": ["torch>=2.9,<2.14"],
     "test": [
         *JAX,
+        *ONNX,
+        *SERVING,
         *TENSORBOARD,
+        *TFLITE,
         "build>=1.2,<2",
+        "openvino>=2025.0,<2027",
         "pytest>=8.3,<10",
         "ruff>=0.12,<0.18",
         "setuptools>=77",

@@ -35,9 +35,9 @@ class Tolerance:
     Args:
         absolute: On probabilities: largest difference.
         relative: On the other outputs: largest difference over the largest value.
-        filters: On motion filters, instead of `relative`. Where a picture is smooth many
-            filters give the same frame, and rounding chooses between them; what they
-            make of the picture, `next_frame`, is held to `relative`.
+        filters: On motion filters, instead of `relative`. Where a picture is smooth,
+            many filters give the same frame, and rounding chooses between them; what
+            they make of the picture, `next_frame`, is held to `relative`.
         cosine: On all outputs: least cosine, the mean over clips.
         top1: On probabilities and logits: least share of clips with the same class
             first.
