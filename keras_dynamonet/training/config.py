@@ -106,6 +106,17 @@ class TrainConfig:
     stride: int | None = setting(
         None, "model", "take every so many frames of the file, instead of --fps"
     )
+    filter_source: str | None = setting(
+        None,
+        "model",
+        "motion filters in closed form, or from the network; default: solved for "
+        "actions, generated for next frames alone",
+        choices=("solved", "generated"),
+    )
+    kernel_size: int | None = setting(None, "model", "side of the motion filters")
+    dropout: float | None = setting(
+        None, "model", "share of the classifier's inputs dropped in training"
+    )
     model: Mapping[str, Any] = setting(
         dict, "model", "further arguments of the model", flag=False
     )
@@ -204,8 +215,9 @@ class TrainConfig:
             "saturation",
         ):
             self._require(name, 0 <= getattr(self, name) <= 1, "must lie in [0, 1]")
-        for name in ("validation_share", "momentum"):
-            self._require(name, 0 <= getattr(self, name) < 1, "must lie in [0, 1)")
+        for name in ("validation_share", "momentum", "dropout"):
+            value = getattr(self, name)
+            self._require(name, value is None or 0 <= value < 1, "must lie in [0, 1)")
         self._require(
             "scales",
             self.scales and all(0.1 <= scale <= 1 for scale in self.scales),
@@ -217,7 +229,7 @@ class TrainConfig:
 
     def _check_choice(self, field: dataclasses.Field) -> None:
         value, choices = getattr(self, field.name), field.metadata["choices"]
-        if choices and value not in choices:
+        if value is not None and choices and value not in choices:
             raise UserError(
                 f"`{field.name}` must be one of {', '.join(choices)}. "
                 f"Received: {field.name}={value!r}."

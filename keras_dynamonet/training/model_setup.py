@@ -135,10 +135,10 @@ def _from_preset(config: TrainConfig, class_names: Sequence[str] | None) -> kera
     preset = config.preset or DEFAULT_PRESET
     if preset not in PRESETS:
         raise UserError(f"`--preset {preset}` is unknown. Known: {', '.join(PRESETS)}.")
-    arguments = dict(config.model)
-    backbone = dict(arguments.pop("backbone", {}))
-    if config.num_frames is not None:
-        backbone["num_frames"] = config.num_frames
+    arguments, backbone = _arguments(config)
+    if config.task == "frames":
+        # Solved filters have no weights: frames alone would teach the backbone nothing.
+        arguments.setdefault("filter_source", "generated")
     try:
         return DynamoNet.from_preset(
             preset,
@@ -158,12 +158,9 @@ def _like(
 ) -> keras.Model:
     """A model of the same architecture for other classes, frames or arguments."""
     settings = source.get_config()
-    arguments = dict(config.model)
-    backbone = dict(arguments.pop("backbone", {}))
+    arguments, backbone = _arguments(config)
     if config.size is not None:
         backbone["size"] = config.size
-    if config.num_frames is not None:
-        backbone["num_frames"] = config.num_frames
     settings["backbone"]["config"].update(backbone)
     settings.update(
         arguments,
@@ -178,6 +175,18 @@ def _like(
         return DynamoNet.from_config(settings)
     except (TypeError, ValueError) as error:
         raise UserError(f"The model cannot be built: {error}") from error
+
+
+def _arguments(config: TrainConfig) -> tuple[dict, dict]:
+    """What the configuration says of the network, and of its backbone."""
+    arguments = dict(config.model)
+    backbone = dict(arguments.pop("backbone", {}))
+    if config.num_frames is not None:
+        backbone["num_frames"] = config.num_frames
+    for name in ("filter_source", "kernel_size", "dropout"):
+        if getattr(config, name) is not None:
+            arguments[name] = getattr(config, name)
+    return arguments, backbone
 
 
 def _fps(config: TrainConfig, default: float | None) -> float | None:

@@ -37,6 +37,8 @@ def test_augmentation_defaults_are_those_of_the_data():
         ({"max_bad_share": 1.5}, r"`max_bad_share` must lie in \[0, 1\]"),
         ({"validation_share": 1.0}, r"`validation_share` must lie in \[0, 1\)"),
         ({"momentum": 1.0}, r"`momentum` must lie in \[0, 1\)"),
+        ({"dropout": 1.0}, r"`dropout` must lie in \[0, 1\)"),
+        ({"filter_source": "guessed"}, "`filter_source` must be one of solved"),
         ({"scales": ()}, "`scales` must be shares from 0.1 to 1"),
         ({"scales": (1.2,)}, "`scales` must be shares from 0.1 to 1"),
         ({"fps": 10.0, "stride": 2}, "`stride` excludes `fps`"),

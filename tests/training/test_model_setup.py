@@ -34,6 +34,21 @@ def test_preset_takes_the_settings():
     assert (model.fps, model.kernel_size) == (5.0, 3)
 
 
+def test_network_settings_reach_the_network():
+    config = tiny_config(
+        "data", "run", filter_source="generated", kernel_size=5, dropout=0.25
+    )
+    model = build_model(config, ["walk", "run"])
+    assert model.filter_source == "generated"
+    assert (model.kernel_size, model.dropout) == (5, 0.25)
+
+
+def test_frames_alone_train_the_backbone_through_generated_filters():
+    actions = build_model(tiny_config("data", "run"), ["a", "b"])
+    frames = build_model(tiny_config("data", "run", task="frames"), None)
+    assert (actions.filter_source, frames.filter_source) == ("solved", "generated")
+
+
 def test_stride_leaves_the_frame_rate_open():
     assert build_model(tiny_config("data", "run", stride=2), ["a", "b"]).fps is None
 
