@@ -23,7 +23,6 @@ from keras_dynamonet.exporters.tflite_operators import (
 from keras_dynamonet.exporters.tflite_quantization import (
     measure_ranges,
     quantise,
-    with_ranges,
 )
 
 PRECISIONS = ("float32", "float16", "dynamic_range", "int8")
@@ -118,7 +117,7 @@ def convert(
     _check_options(precision, batch)
     folded = fold(
         source.model,
-        conv_form=_convolution_form(source.model),
+        conv_form="stacked",
         pool_form="planar",
         filter_form="patches",
         solver_method="elimination",
@@ -127,7 +126,7 @@ def convert(
     if precision == "int8":
         ranges = measure_ranges(content, source.clips.calibration)
         parts = (folded.backbone.name, folded.motion_descriptor.name)
-        content = quantise(with_ranges(content, ranges), parts)
+        content = quantise(content, ranges, parts)
         check_int8(content, parts)
     check_builtin(content)
     return content
@@ -185,13 +184,6 @@ def _check_options(precision, batch):
         )
     if batch is not None and batch < 1:
         raise UserError(f"The batch must be at least 1 clip. Received: {batch}")
-
-
-def _convolution_form(model):
-    # One convolution over stacked taps is faster than one for each, and rounds once in
-    # INT8. But in basic blocks the quantiser then leaves the projections in float.
-    basic = model.backbone.get_config()["block"] == "basic"
-    return "planar" if basic else "stacked"
 
 
 def _convert_graph(folded, outputs, precision, batch):

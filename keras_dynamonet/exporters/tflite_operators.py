@@ -1,7 +1,9 @@
 """What a TFLite file is made of: its operators and the types they compute in."""
 
 import collections
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from keras_dynamonet.errors import UserError
 
@@ -44,11 +46,64 @@ class Convolution:
         return {**asdict(self), "weight_shape": list(self.weight_shape)}
 
 
+@dataclass(frozen=True)
+class Operator:
+    """An operator in a TFLite file.
+
+    Args:
+        kind: E.g. `"CONV_2D"`.
+        name: Name of its result.
+        inputs: Indices of the tensors that go in; -1 for one left out.
+        outputs: Indices of the results.
+        input_types: E.g. `("FLOAT32", "INT8")`; empty text for one left out.
+        output_types: Types of the results.
+        node: Itself, as TensorFlow's schema has it.
+    """
+
+    kind: str
+    name: str
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    input_types: tuple[str, ...]
+    output_types: tuple[str, ...]
+    node: Any
+
+
 def read_graph(content: bytes):
     """The file as an object tree of TensorFlow's schema."""
     from tensorflow.lite.python import schema_py_generated as schema
 
     return schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(content, 0))
+
+
+def operators_of(model) -> Iterator[Operator]:
+    """Every operator of an object tree, in order."""
+    kinds, types = _names("BuiltinOperator"), _names("TensorType")
+    for graph in model.subgraphs:
+        tensors = graph.tensors
+
+        def types_of(indices, tensors=tensors):
+            return tuple("" if i < 0 else types[tensors[i].type] for i in indices)
+
+        for node in graph.operators:
+            code = model.operatorCodes[node.opcodeIndex]
+            inputs, outputs = map(int, node.inputs), map(int, node.outputs)
+            inputs, outputs = tuple(inputs), tuple(outputs)
+            yield Operator(
+                # Codes above 127 do not fit the older of the two fields.
+                kinds[max(code.builtinCode, code.deprecatedBuiltinCode)],
+                tensors[outputs[0]].name.decode(),
+                inputs,
+                outputs,
+                types_of(inputs),
+                types_of(outputs),
+                node,
+            )
+
+
+def list_operators(content: bytes) -> list[Operator]:
+    """Every operator of a file, in order."""
+    return list(operators_of(read_graph(content)))
 
 
 def count_operators(content: bytes) -> dict[str, int]:
@@ -62,31 +117,29 @@ def count_operators(content: bytes) -> dict[str, int]:
     ```
     """
     counts = collections.Counter(
-        f"{kind} {_type(graph, operator.outputs[0])}"
-        for graph, kind, operator in _operators(content)
+        f"{operator.kind} {operator.output_types[0]}"
+        for operator in list_operators(content)
     )
     return dict(sorted(counts.items()))
 
 
 def list_convolutions(content: bytes) -> list[Convolution]:
-    """Every convolution in the order of the graph."""
+    """Every convolution of a file, in order."""
+    model = read_graph(content)
     found = []
-    for graph, kind, operator in _operators(content):
-        if kind not in CONVOLUTIONS:
+    for operator in operators_of(model):
+        if operator.kind not in CONVOLUTIONS:
             continue
-        image, kernel, result = (
-            operator.inputs[0],
-            operator.inputs[1],
-            operator.outputs[0],
-        )
-        if kind in ("TRANSPOSE_CONV", "CONV_3D_TRANSPOSE"):
-            image = operator.inputs[2]
+        image = 2 if "TRANSPOSE" in operator.kind else 0
+        shape = model.subgraphs[0].tensors[operator.inputs[1]].shape
         found.append(
             Convolution(
-                graph.tensors[result].name.decode(),
-                kind,
-                *(_type(graph, tensor) for tensor in (image, kernel, result)),
-                tuple(int(size) for size in graph.tensors[kernel].shape),
+                operator.name,
+                operator.kind,
+                operator.input_types[image],
+                operator.input_types[1],
+                operator.output_types[0],
+                tuple(int(size) for size in shape),
             )
         )
     return found
@@ -131,24 +184,6 @@ def check_int8(content: bytes, names: tuple[str, ...]) -> None:
             f"{len(others)} of {len(chosen)} convolutions of the TFLite file are not "
             f"INT8: {', '.join(others[:3]) or 'there are none'}."
         )
-
-
-def _operators(content):
-    model = read_graph(content)
-    kinds = _names("BuiltinOperator")
-    for graph in model.subgraphs:
-        for operator in graph.operators:
-            code = model.operatorCodes[operator.opcodeIndex]
-            # Codes above 127 do not fit the older of the two fields.
-            yield (
-                graph,
-                kinds[max(code.builtinCode, code.deprecatedBuiltinCode)],
-                operator,
-            )
-
-
-def _type(graph, tensor):
-    return _names("TensorType")[graph.tensors[tensor].type]
 
 
 def _names(enumeration):

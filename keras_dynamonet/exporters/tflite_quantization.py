@@ -1,22 +1,37 @@
 """INT8 for the parts of a TFLite file that bear it.
 
-TensorFlow's converter quantises all or nothing, and its calibration reads the inputs of
-an operator after running it, when additions that work in place have overwritten them:
-the range of a convolution before a shortcut comes out as that of the sum. So the float
-file is run here, in LiteRT with every tensor kept, and the quantiser is told what to
-leave alone.
+TensorFlow's converter cannot do this here: its calibration reads the inputs of an
+operator after running it, when additions that work in place have overwritten them, so
+that a convolution before a shortcut gets the range of the sum; and its quantiser leaves
+some convolutions in float without a word. So the float file is run in LiteRT with every
+tensor kept, and rewritten operator by operator.
 
 INT8 are the backbone and the convolutions of the motion descriptor. In float32 stay
-the normal equations of the filters (products of eight-bit numbers do not fit eight
-bits, and elimination divides by small differences of them), the filtered frames, whose
-eight bits are the result itself, and the dense layers, a small share of time and size.
+the normalisation of pixels, the normal equations of the filters (products of eight-bit
+numbers do not fit eight bits, and elimination divides by small differences of them),
+the filtered frames, whose eight bits are the result itself, and the last dense layers.
 """
 
 from collections.abc import Mapping
 
 import numpy as np
 
-from keras_dynamonet.exporters.tflite_operators import read_graph
+from keras_dynamonet.exporters.tflite_editor import GraphEditor
+from keras_dynamonet.exporters.tflite_operators import list_operators
+
+Ranges = Mapping[int, tuple[float, float]]
+
+# Operators that move numbers without changing them: their results keep the scale.
+_MOVES = (
+    "EXPAND_DIMS",
+    "MAX_POOL_2D",
+    "PAD",
+    "RESHAPE",
+    "SQUEEZE",
+    "STRIDED_SLICE",
+)
+_WITH_WEIGHTS = ("CONV_2D", "FULLY_CONNECTED")
+_ARITHMETIC = ("ADD", "MEAN", "MUL")
 
 # Ranges below it mean "always zero". A scale as small as theirs overflows the integer
 # arithmetic of the runtimes, which then refuse the file.
@@ -24,7 +39,7 @@ _LEAST_RANGE = 1e-6
 
 
 def measure_ranges(content: bytes, clips: np.ndarray) -> dict[int, tuple[float, float]]:
-    """Runs a float file on clips and notes the values of every tensor.
+    """Runs a float file on clips and notes the values of what it computes.
 
     Args:
         content: The file, float32.
@@ -45,15 +60,22 @@ def measure_ranges(content: bytes, clips: np.ndarray) -> dict[int, tuple[float, 
     )
     interpreter.allocate_tensors()
     clip = interpreter.get_input_details()[0]
-    computed = _computed_tensors(content)
+    computed = [
+        int(index)
+        for operator in list_operators(content)
+        for index, type_ in zip(operator.outputs, operator.output_types, strict=True)
+        if type_ == "FLOAT32"
+    ]
     batch = int(clip["shape"][0])
+    # The last clips fill up a fixed batch.
+    rows = np.arange(-(-len(clips) // batch) * batch) % len(clips)
     ranges = {}
-    for start in range(0, len(clips) - batch + 1, batch):
-        interpreter.set_tensor(clip["index"], clips[start : start + batch])
+    for start in range(0, len(rows), batch):
+        interpreter.set_tensor(clip["index"], clips[rows[start : start + batch]])
         interpreter.invoke()
         for index in computed:
             values = interpreter.get_tensor(index)
-            low, high = ranges.get(index, (np.inf, -np.inf))
+            low, high = ranges.get(index, (0.0, 0.0))
             ranges[index] = (
                 min(low, float(values.min())),
                 max(high, float(values.max())),
@@ -61,56 +83,94 @@ def measure_ranges(content: bytes, clips: np.ndarray) -> dict[int, tuple[float, 
     return ranges
 
 
-def with_ranges(content: bytes, ranges: Mapping[int, tuple[float, float]]) -> bytes:
-    """The file with the range of each tensor noted in it, as the quantiser expects.
+def quantise(content: bytes, ranges: Ranges, layers: tuple[str, ...]) -> bytes:
+    """Rewrites the operators of some layers to INT8.
+
+    Activations have one scale and zero point a tensor; weights are symmetric with one
+    scale for each filter; biases are INT32. Where INT8 meets float32, `QUANTIZE` and
+    `DEQUANTIZE` operators are added. Operators with float constants other than weights
+    stay in float32.
 
     Args:
         content: The float file.
         ranges: From :func:`measure_ranges`.
-    """
-    from tensorflow.lite.python import schema_py_generated as schema
-    from tensorflow.lite.tools import flatbuffer_utils
-
-    model = read_graph(content)
-    for index, (low, high) in ranges.items():
-        # Zero must have an exact code: it is what convolutions pad with.
-        low, high = min(low, 0.0), max(high, 0.0)
-        if high - low < _LEAST_RANGE:
-            low, high = -1.0, 1.0
-        quantization = schema.QuantizationParametersT()
-        quantization.min = np.array([low], "float32")
-        quantization.max = np.array([high], "float32")
-        model.subgraphs[0].tensors[index].quantization = quantization
-    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
-
-
-def quantise(content: bytes, layers: tuple[str, ...]) -> bytes:
-    """Quantises the operators of some layers to INT8, weights per channel.
-
-    Args:
-        content: A float file with ranges, see :func:`with_ranges`.
         layers: Names of layers; an operator belongs to one if the name of its result
             contains it.
 
     Returns:
         The quantised file. Inputs and outputs keep their types.
     """
-    from tensorflow.lite.python import convert
+    editor = GraphEditor(content)
+    for operator in editor.take_operators():
+        chosen = operator.kind in (
+            *_MOVES,
+            *_WITH_WEIGHTS,
+            *_ARITHMETIC,
+            "CONCATENATION",
+        )
+        chosen = chosen and any(layer in operator.name for layer in layers)
+        if not chosen or not _is_computed(editor, operator):
+            editor.keep_in_float(operator)
+            continue
+        inputs = [
+            editor.as_int8(tensor, *_parameters(ranges[tensor]))
+            if tensor in ranges
+            else tensor
+            for tensor in operator.inputs
+        ]
+        if operator.kind in _MOVES:
+            scale, zero_point = editor.parameters(inputs[0])
+        else:
+            scale, zero_point = _parameters(ranges[operator.outputs[0]])
+        if operator.kind == "CONCATENATION":
+            # The kernel copies codes: parts and whole must share one scale.
+            shared = {editor.parameters(tensor) for tensor in inputs}
+            if len(shared) == 1:
+                scale, zero_point = shared.pop()
+            inputs = [editor.rescale(tensor, scale, zero_point) for tensor in inputs]
+        if operator.kind in _WITH_WEIGHTS:
+            inputs[1:] = _quantise_weights(editor, operator, inputs[0])
+        editor.add_int8(operator, inputs, scale, zero_point)
+    return editor.finish()
 
-    graph = read_graph(content).subgraphs[0]
-    results = (graph.tensors[o.outputs[0]].name.decode() for o in graph.operators)
-    others = {name for name in results if not any(layer in name for layer in layers)}
-    return convert.mlir_quantize(content, denylisted_nodes=others)
+
+def _is_computed(editor, operator):
+    """Whether the numbers that go in are results of other operators."""
+    inputs = operator.inputs[:1] if operator.kind in _WITH_WEIGHTS else operator.inputs
+    return operator.output_types == ("FLOAT32",) and not any(
+        editor.is_float_constant(tensor) for tensor in inputs
+    )
 
 
-def _computed_tensors(content):
-    """Indices of the float tensors that are neither weights nor inputs."""
-    from tensorflow.lite.python import schema_py_generated as schema
+def _parameters(limits):
+    """Scale and zero point of a range; zero has an exact code, which padding needs."""
+    low, high = min(limits[0], 0.0), max(limits[1], 0.0)
+    if high - low < _LEAST_RANGE:
+        low, high = -1.0, 1.0
+    scale = float(np.float32((high - low) / 255))
+    return scale, int(np.clip(round(-128 - low / scale), -128, 127))
 
-    graph = read_graph(content).subgraphs[0]
-    return [
-        int(index)
-        for operator in graph.operators
-        for index in operator.outputs
-        if graph.tensors[index].type == schema.TensorType.FLOAT32
-    ]
+
+def _quantise_weights(editor, operator, image):
+    """Weights and bias in integers, as new tensors."""
+    kernel = editor.constant(operator.inputs[1])
+    filters = kernel.shape[0]
+    has_bias = len(operator.inputs) > 2 and operator.inputs[2] >= 0
+    bias = editor.constant(operator.inputs[2]) if has_bias else np.zeros(filters, "f4")
+    image_scale = editor.parameters(image)[0]
+    scales = np.abs(kernel.reshape(filters, -1)).max(axis=1) / 127
+    # A filter of zeros takes a scale that cannot overflow; so does one of almost zeros
+    # whose bias would not fit 32 bits.
+    scales[scales == 0] = scales.max() or 1.0
+    scales = np.maximum(scales, np.abs(bias) / (image_scale * 2**30)).astype("float32")
+    codes = np.rint(kernel / scales.reshape(-1, *[1] * (kernel.ndim - 1)))
+    kernel_tensor = editor.add_constant(
+        operator.inputs[1], np.clip(codes, -127, 127).astype("int8"), scales
+    )
+    bias_scales = (scales * np.float32(image_scale)).astype("float32")
+    bias_tensor = editor.add_constant(
+        operator.inputs[2] if has_bias else operator.inputs[1],
+        np.rint(bias / bias_scales).astype("int32"),
+        bias_scales,
+    )
+    return [kernel_tensor, bias_tensor]
