@@ -104,6 +104,7 @@ def _import(args, class_names):
     from keras_dynamonet.models.complexity import layer_costs
     from keras_dynamonet.models.dynamonet import DynamoNet
     from keras_dynamonet.weights import import_checkpoint
+    from keras_dynamonet.weights.keras_file import save_keras_file
 
     imported = import_checkpoint(
         args.checkpoint,
@@ -120,8 +121,7 @@ def _import(args, class_names):
         with _one_line(args.checkpoint):
             model = DynamoNet.from_backbone(model)
     costs = layer_costs(model)
-    with atomic_path(args.out) as temporary:
-        model.save(temporary)
+    save_keras_file(model, args.out)
     if args.report:
         _write_json(args.report, imported.report.to_dict())
     say(f"Wrote {args.out}.")
