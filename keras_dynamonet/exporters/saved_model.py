@@ -1,12 +1,19 @@
 """SavedModels for TensorFlow Serving, with weights as constants."""
 
+import contextlib
+import gc
 import os
 from collections.abc import Callable
 
 import numpy as np
 
 from keras_dynamonet.errors import UserError
-from keras_dynamonet.exporters.artefact import ExportResult, Pairs, export_artefact
+from keras_dynamonet.exporters.artefact import (
+    ExportResult,
+    Pairs,
+    export_artefact,
+    size_of,
+)
 from keras_dynamonet.exporters.c_api_client import (
     ServedModel,
     ServingError,
@@ -34,6 +41,7 @@ _CLASSIFY = ("probabilities", "logits")
 _FRAMES = ("next_frame", "motion_filters")
 # So many clips for the signatures that share the network with `serving_default`.
 _OTHER_CLIPS = 4
+_LARGE_BYTES = 50_000_000
 
 
 def export_saved_model(
@@ -71,41 +79,66 @@ def export_saved_model(
     Raises:
         UserError: If the target exists, or the artefact fails.
     """
-    served = []
+    with contextlib.ExitStack() as processes:
 
-    def write(path):
-        _save(source, path)
-        lint(path)
-        return {
-            "signatures": list(SIGNATURES),
-            "warm_up_requests": write_warm_up(path, _examples(source)),
-        }
+        def write(path):
+            _save(source, path)
+            gc.collect()  # the graphs of a large network fill gigabytes
+            lint(path)
+            return {
+                "signatures": list(SIGNATURES),
+                "warm_up_requests": write_warm_up(path, _examples(source)),
+            }
 
-    def load(path):
-        try:
-            served.append(ServedModel(path))
-        except ServingError as error:
-            raise UserError(f"{target}: TensorFlow cannot load it: {error}") from error
+        def load(path):
+            proof.path = path
+            return proof.run_default, f"TensorFlow C API {_tensorflow_version()}"
 
-        def run(clips):
-            return served[0].run("serving_default", {"clip": clips})
-
-        return run, f"TensorFlow C API {_tensorflow_version()}"
-
-    try:
+        proof = _Proof(target, processes)
         return export_artefact(
             source,
             target,
             format="saved_model",
             write=write,
             load=load,
-            also_compare=lambda: _other_signatures(source, served[0]),
+            also_compare=lambda: _other_signatures(source, proof.run),
             overwrite=overwrite,
             on_report=on_report,
         )
-    finally:
-        for model in served:
-            model.close()
+
+
+class _Proof:
+    """Runs the signatures of a SavedModel in another process.
+
+    TensorFlow keeps a copy of the weights for each signature that it has run; of a
+    large model, one process runs one signature.
+    """
+
+    def __init__(self, target, processes):
+        self.path = None
+        self._target = target
+        self._processes = processes
+        self._served = None
+        self._signature = None
+
+    def run_default(self, clips):
+        return self.run("serving_default", {"clip": clips})
+
+    def run(self, signature, inputs):
+        try:
+            if self._served is None or self._is_full(signature):
+                self._processes.close()
+                model = ServedModel(self.path)
+                self._served = self._processes.enter_context(model)
+            self._signature = signature
+            return self._served.run(signature, inputs)
+        except ServingError as error:
+            raise UserError(
+                f"{self._target}: TensorFlow cannot run it: {error}"
+            ) from error
+
+    def _is_full(self, signature):
+        return signature != self._signature and size_of(self.path) > _LARGE_BYTES
 
 
 def lint(path: str | os.PathLike) -> None:
@@ -200,7 +233,7 @@ def encode_jpeg(clips: np.ndarray, quality: int = 95) -> np.ndarray:
     return np.array(encoded, dtype=object).reshape(clips.shape[:2])
 
 
-def _other_signatures(source, served) -> Pairs:
+def _other_signatures(source, run) -> Pairs:
     """Expected and received outputs of the signatures that are not the default."""
     import tensorflow as tf
 
@@ -219,7 +252,7 @@ def _other_signatures(source, served) -> Pairs:
     }
     pairs = {}
     for signature, (inputs, outputs, values) in requests.items():
-        received = served.run(signature, inputs)
+        received = run(signature, inputs)
         for name in outputs:
             pairs[f"{signature}/{name}"] = values[name], received[name]
     return pairs

@@ -216,7 +216,7 @@ def make_inference_function(
 
 
 def make_reference(
-    model: DynamoNet, outputs: Sequence[str] = OUTPUTS, *, batch_size: int = 16
+    model: DynamoNet, outputs: Sequence[str] = OUTPUTS, *, batch_size: int = 4
 ) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
     """Keras itself as a function from clips to outputs, what artefacts must equal.
 
