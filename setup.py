@@ -82,7 +82,9 @@ setup(
     long_description=read_long_description(),
     long_description_content_type="text/markdown",
     packages=find_namespace_packages(include=["keras_dynamonet", "keras_dynamonet.*"]),
-    package_data={"": ["py.typed", "*.css", "*.html", "*.j2", "*.js", "*.json"]},
+    package_data={
+        "": ["py.typed", "*.css", "*.html", "*.j2", "*.js", "*.json", "*.md"]
+    },
     python_requires=">=3.11",
     install_requires=RUNTIME,
     extras_require=EXTRAS,

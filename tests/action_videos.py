@@ -30,14 +30,14 @@ def moving_square(
 
 
 def write_action_videos(
-    folder: Path, *, videos: int = 3, motions=tuple(MOTIONS), fps: float = 12.0, **kwargs
+    folder: Path, *, videos: int = 3, fps: float = 12.0, **kwargs
 ) -> Path:
     """Writes `folder/MOTION/k.mp4`, `videos` of each motion.
 
     Returns:
         The folder.
     """
-    for number, motion in enumerate(motions):
+    for number, motion in enumerate(MOTIONS):
         (folder / motion).mkdir(parents=True, exist_ok=True)
         for k in range(videos):
             # Other squares in each folder, e.g. in each split.

@@ -33,8 +33,8 @@ def make_optimizer(
 
     >>> config = TrainConfig(epochs=10, warmup_epochs=1, optimizer="sgd")
     >>> optimizer = make_optimizer(config, steps_per_epoch=100)
-    >>> float(optimizer.learning_rate)  # of the first step: a hundredth of 1e-3
-    9.999999747378752e-06
+    >>> round(float(optimizer.learning_rate), 7)  # the first of 100 warm-up steps
+    1e-05
     """
     total_steps = config.epochs * steps_per_epoch
     schedule = WarmupCosine(
