@@ -32,7 +32,8 @@ class Checkpoint:
         tensors: By name, without the prefix that all names share.
         prefix: That prefix, e.g. `"module."`; it may be empty.
         wrapper: Key that the weights lay under, or `None`.
-        facts: Numbers and texts beside the weights, e.g. `{"arch": "resnext-101"}`.
+        beside: Names of what lay beside the weights, e.g. `("epoch", "optimizer")`.
+        facts: The numbers and texts among it, or the metadata of a safetensors file.
     """
 
     path: Path
@@ -40,6 +41,7 @@ class Checkpoint:
     tensors: dict[str, StoredTensor]
     prefix: str = ""
     wrapper: str | None = None
+    beside: tuple[str, ...] = ()
     facts: dict[str, Any] = field(default_factory=dict)
 
 
@@ -101,12 +103,11 @@ def _unwrap(path, format, content, facts):
         raise CheckpointError(
             "holds no named weights. In PyTorch, save `model.state_dict()`"
         )
+    beside = {}
     if wrapper is not None:
-        facts = {
-            key: value
-            for key, value in content.items()
-            if isinstance(key, str) and isinstance(value, str | int | float)
-        } | {"keys": [key for key in content if isinstance(key, str)]}
+        beside = {k: v for k, v in content.items() if isinstance(k, str)}
+        del beside[wrapper]
+        facts = {k: v for k, v in beside.items() if isinstance(v, str | int | float)}
     tensors = {
         name: tensor.located() if isinstance(tensor, TensorView) else tensor
         for name, tensor in weights.items()
@@ -123,6 +124,7 @@ def _unwrap(path, format, content, facts):
         {name[len(prefix) :]: tensor for name, tensor in tensors.items()},
         prefix,
         wrapper,
+        tuple(sorted(beside)),
         facts,
     )
 

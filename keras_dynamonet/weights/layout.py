@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_dynamonet.layers.conv_norm import ConvNorm
 from keras_dynamonet.layers.residual_blocks import BasicBlock, BottleneckBlock
@@ -144,6 +145,29 @@ def keras_units(model: ResNeXt3D) -> Iterator[tuple]:
             for unit in (*layer.convolutions, layer.projection):
                 if unit is not None:
                     yield unit.conv, unit.norm
+
+
+def to_keras(values: np.ndarray) -> np.ndarray:
+    """A tensor of PyTorch in Keras's order of axes, float32.
+
+    Kernels `(filters, channels, frames, height, width)` become `(frames, height, width,
+    channels, filters)`, matrices `(outputs, inputs)` their transpose.
+
+    >>> to_keras(np.zeros((8, 4, 1, 3, 5))).shape
+    (1, 3, 5, 4, 8)
+    """
+    axes = {5: (2, 3, 4, 1, 0), 2: (1, 0)}.get(values.ndim)
+    return values.transpose(axes).astype("float32")
+
+
+def to_torch(values: np.ndarray) -> np.ndarray:
+    """The inverse of :func:`to_keras`.
+
+    >>> to_torch(np.zeros((1, 3, 5, 4, 8))).shape
+    (8, 4, 1, 3, 5)
+    """
+    axes = {5: (4, 3, 0, 1, 2), 2: (1, 0)}.get(values.ndim)
+    return values.transpose(axes).astype("float32")
 
 
 def _block_units(config, names, stage, index, channels):

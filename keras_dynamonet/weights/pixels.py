@@ -64,7 +64,7 @@ def choose_pixels(name: str, checkpoint: Checkpoint, naming: str) -> tuple[str, 
         raise UserError(f"`--pixels {name}` is unknown. Known: {known}.")
     if naming == "torchvision":
         return "torchvision", "by the names of its tensors"
-    if "scheduler" in checkpoint.facts.get("keys", ()):
+    if "scheduler" in checkpoint.beside:
         return "kinetics", "by the scheduler beside the weights"
     if checkpoint.prefix:
         return "minus-mean", f"by the prefix {checkpoint.prefix!r}"

@@ -7,9 +7,14 @@ import keras
 from keras_dynamonet.errors import UserError
 from keras_dynamonet.models.dynamonet import DynamoNet
 from keras_dynamonet.models.resnext3d import ResNeXt3D
-from keras_dynamonet.weights.layout import NAMINGS, keras_variables, torch_shapes
+from keras_dynamonet.weights.description import METADATA_KEY, describe
+from keras_dynamonet.weights.layout import (
+    NAMINGS,
+    keras_variables,
+    to_torch,
+    torch_shapes,
+)
 from keras_dynamonet.weights.safetensors_file import write_safetensors
-from keras_dynamonet.weights.torch_import import METADATA_KEY, describe, to_torch
 
 
 def export_state_dict(

@@ -1,6 +1,5 @@
 """From a PyTorch checkpoint to a Keras model that computes the same numbers."""
 
-import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,29 +9,23 @@ import numpy as np
 
 from keras_dynamonet.errors import UserError
 from keras_dynamonet.models.resnext3d import ResNeXt3D
-from keras_dynamonet.weights.checkpoint import Checkpoint, read_checkpoint
-from keras_dynamonet.weights.layout import HEAD, keras_variables, torch_shapes
-from keras_dynamonet.weights.pixels import PIXELS, choose_pixels
-from keras_dynamonet.weights.recognition import (
-    MAX_BLOCKS,
-    Architecture,
-    naming_of,
-    recognise,
+from keras_dynamonet.weights.checkpoint import read_checkpoint
+from keras_dynamonet.weights.description import DETERMINED, own_description
+from keras_dynamonet.weights.layout import (
+    HEAD,
+    keras_variables,
+    to_keras,
+    torch_shapes,
 )
+from keras_dynamonet.weights.pixels import PIXELS, choose_pixels
+from keras_dynamonet.weights.recognition import Architecture, naming_of, recognise
 from keras_dynamonet.weights.report import TensorReport, explain
 from keras_dynamonet.weights.stored_tensor import CheckpointError, printable
 from keras_dynamonet.weights.zoo import ARCHITECTURES
 
 logger = logging.getLogger(__name__)
 
-METADATA_KEY = "keras_dynamonet"
-"""In the metadata of the safetensors files that this library writes."""
-
 MAX_PROBLEMS_SHOWN = 4
-
-# Arguments of the network that weights determine, and those stored beside them.
-_DETERMINED = tuple(ARCHITECTURES["resnext-101"])
-_BESIDE = ("num_frames", "size", "mean", "std", "class_names", "fps")
 
 
 @dataclass(frozen=True)
@@ -116,19 +109,13 @@ def import_checkpoint(
 
 
 def _import(checkpoint, arch, num_frames, size, pixels, class_names, replace_head):
-    own = _own_config(checkpoint)
+    own = own_description(checkpoint)
     shapes = {name: tensor.shape for name, tensor in checkpoint.tensors.items()}
     architecture, remark = _architecture(shapes, arch, own)
     remarks = [remark, *map(printable, _remarks(checkpoint))]
-    if pixels == "auto" and own:
-        pixels, convention = "stored", {"mean": own["mean"], "std": own["std"]}
-        remarks.append("Pixels: as stored with the weights.")
-    else:
-        pixels, reason = choose_pixels(pixels, checkpoint, architecture.naming)
-        convention = {"mean": PIXELS[pixels].mean, "std": PIXELS[pixels].std}
-        remarks.append(f"Pixels: {PIXELS[pixels].wants}, {reason}.")
-    stored_classes = architecture.config["num_classes"]
-    num_classes = replace_head or stored_classes
+    pixels, convention, remark = _pixels(pixels, checkpoint, architecture, own)
+    remarks.append(remark)
+    num_classes = replace_head or architecture.config["num_classes"]
     class_names = class_names or (None if replace_head else own.get("class_names"))
     _check_class_count(checkpoint.path, num_classes, class_names)
     config = {
@@ -136,8 +123,8 @@ def _import(checkpoint, arch, num_frames, size, pixels, class_names, replace_hea
         **convention,
         "num_classes": num_classes,
         "class_names": class_names,
-        "num_frames": num_frames or own.get("num_frames", 16),
-        "size": size or own.get("size", 112),
+        "num_frames": own.get("num_frames", 16) if num_frames is None else num_frames,
+        "size": own.get("size", 112) if size is None else size,
         "fps": own.get("fps"),
     }
     expected = torch_shapes(config, architecture.naming)
@@ -157,36 +144,6 @@ def _import(checkpoint, arch, num_frames, size, pixels, class_names, replace_hea
     return ImportedModel(model, report, architecture, pixels, tuple(remarks))
 
 
-def _own_config(checkpoint: Checkpoint) -> dict:
-    """The configuration that this library wrote beside the weights, if it did."""
-    text = checkpoint.facts.get(METADATA_KEY)
-    if text is None:
-        return {}
-    try:
-        config = json.loads(text)
-        known = {*_DETERMINED, *_BESIDE}
-        if set(config) != known or sum(config["blocks"]) > 4 * MAX_BLOCKS:
-            raise ValueError("unknown settings")
-        torch_shapes({**config, "num_classes": None}, naming_of(checkpoint.tensors))
-    except CheckpointError:
-        raise
-    except (
-        ArithmeticError,
-        LookupError,
-        RecursionError,
-        TypeError,
-        ValueError,
-    ) as error:
-        raise CheckpointError("is damaged: its description is broken") from error
-    return config
-
-
-def describe(model: ResNeXt3D) -> str:
-    """What :func:`_own_config` reads: the settings that weights do not show."""
-    config = model.get_config()
-    return json.dumps({name: config[name] for name in (*_DETERMINED, *_BESIDE)})
-
-
 def _architecture(shapes, arch, own):
     """The architecture, and how it was found."""
     if arch is not None and arch not in ARCHITECTURES:
@@ -195,19 +152,29 @@ def _architecture(shapes, arch, own):
     if arch is None and not own:
         architecture = recognise(shapes)
         return architecture, f"Recognised {architecture.description}."
-    config = ARCHITECTURES[arch] if arch else {name: own[name] for name in _DETERMINED}
+    config = ARCHITECTURES[arch] if arch else {name: own[name] for name in DETERMINED}
     classes = shapes.get(f"{HEAD}.weight", (None,))[0]
     architecture = Architecture({**config, "num_classes": classes}, naming_of(shapes))
     reason = "As asked for" if arch else "As stored with the weights"
     return architecture, f"{reason}: {architecture.description}."
 
 
+def _pixels(name, checkpoint, architecture, own):
+    """Name, mean and deviation of the pixels' convention, and how it was found."""
+    if name == "auto" and own:
+        stored = {"mean": own["mean"], "std": own["std"]}
+        return "stored", stored, "Pixels: as stored with the weights."
+    name, reason = choose_pixels(name, checkpoint, architecture.naming)
+    chosen = PIXELS[name]
+    remark = f"Pixels: {chosen.wants}, {reason}."
+    return name, {"mean": chosen.mean, "std": chosen.std}, remark
+
+
 def _remarks(checkpoint):
     if checkpoint.wrapper is not None:
-        beside = sorted(set(checkpoint.facts["keys"]) - {checkpoint.wrapper})
         yield (
             f"Weights found under {checkpoint.wrapper!r}; left out beside them: "
-            f"{', '.join(beside) or 'nothing'}."
+            f"{', '.join(checkpoint.beside) or 'nothing'}."
         )
     if checkpoint.prefix:
         yield f"Prefix {checkpoint.prefix!r} taken off every name."
@@ -247,26 +214,3 @@ def _assign(checkpoint, model, naming, fresh):
         if name.endswith(".running_var") and values.min() < 0:
             raise CheckpointError(f"holds a negative variance, in {name}")
         variable.assign(values)
-
-
-def to_keras(values: np.ndarray) -> np.ndarray:
-    """A tensor of PyTorch in Keras's order of axes, float32.
-
-    Kernels `(filters, channels, frames, height, width)` become `(frames, height, width,
-    channels, filters)`, matrices `(outputs, inputs)` their transpose.
-
-    >>> to_keras(np.zeros((8, 4, 1, 3, 5))).shape
-    (1, 3, 5, 4, 8)
-    """
-    axes = {5: (2, 3, 4, 1, 0), 2: (1, 0)}.get(values.ndim)
-    return values.transpose(axes).astype("float32")
-
-
-def to_torch(values: np.ndarray) -> np.ndarray:
-    """The inverse of :func:`to_keras`.
-
-    >>> to_torch(np.zeros((1, 3, 5, 4, 8))).shape
-    (8, 4, 1, 3, 5)
-    """
-    axes = {5: (4, 3, 0, 1, 2), 2: (1, 0)}.get(values.ndim)
-    return values.transpose(axes).astype("float32")

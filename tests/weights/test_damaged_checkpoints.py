@@ -15,7 +15,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from keras_dynamonet.errors import UserError  # noqa: E402
-from keras_dynamonet.weights import import_checkpoint  # noqa: E402
+from keras_dynamonet.weights import ARCHITECTURES, import_checkpoint  # noqa: E402
 from tests.weights.networks import make_network  # noqa: E402
 
 MEMORY_ALLOWANCE = 512 << 20
@@ -188,6 +188,26 @@ def _all_entries(**change):
     return apply
 
 
+def _described(config=None, **change):
+    """The description of this library, of the same network but for a change."""
+    config = config or {**ARCHITECTURES["r3d18"], **_DESCRIPTION, **change}
+    return lambda header: header.update(
+        __metadata__={"keras_dynamonet": json.dumps(config)}
+    )
+
+
+_DESCRIPTION = {
+    "blocks": [1, 1, 1, 1],
+    "widths": [8, 16, 24, 32],
+    "stem_width": 8,
+    "num_frames": 4,
+    "size": [32, 32],
+    "mean": [0.5, 0.5, 0.5],
+    "std": [0.5, 0.5, 0.5],
+    "class_names": None,
+    "fps": None,
+}
+
 HEADER_CHANGES = {
     "huge shape": _entry(shape=[1 << 40, 3, 7, 7, 7]),
     "negative shape": _entry(shape=[-8, -3, 7, 7, 7]),
@@ -209,9 +229,16 @@ HEADER_CHANGES = {
     "own description broken": lambda header: header.update(
         __metadata__={"keras_dynamonet": "{]"}
     ),
-    "own description a bomb": lambda header: header.update(
-        __metadata__={"keras_dynamonet": json.dumps({"blocks": [10**9] * 4})}
-    ),
+    "own description of little": _described({"blocks": [1, 1, 1, 1]}),
+    "own description a bomb of blocks": _described(blocks=[10**9, -(10**9), 1, 1]),
+    "own description a bomb of classes": _described(class_names=5),
+    "own description a bomb of frames": _described(num_frames=10**12),
+    "own description of wrong types": _described(convolution=[[], {}, 1, None]),
+    "own description of no stem": _described(stem="9x9x9"),
+    "own description of no depth": _described(depth="deep"),
+    "own description of no widths": _described(widths=[0, 0, 0, 0]),
+    "own description of other widths": _described(widths=[8, 16, 24, 10**12]),
+    "own description of no pixels": _described(std=[0, 0, "x"]),
     "no head of the network": lambda header: header.pop("bn1.weight"),
     "stranger": lambda header: header.update(extra=dict(header["fc.bias"])),
     "many blocks": lambda header: header.update(
@@ -291,3 +318,14 @@ def test_hostile_checkpoints_run_no_code(legacy, place, state, tmp_path):
     assert not trace.exists()
     pickle.loads(pickle.dumps(Hostile(trace)))  # it would have worked elsewhere
     assert trace.exists()
+
+
+def test_undamaged_files_are_read(files, tmp_path):
+    """What the changes above start from is fine without them."""
+    header = json.loads(json.dumps(files["header"]))
+    _described()(header)
+    described = with_header(header, files["data"])
+    plain = [files[format] for format in ("zip", "legacy", "safetensors")]
+    for data in (described, zip_entries(files, lambda _: None), *plain):
+        (tmp_path / "net.pth").write_bytes(data)
+        assert import_checkpoint(tmp_path / "net.pth").model.num_classes == 10
