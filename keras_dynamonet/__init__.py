@@ -23,6 +23,7 @@ _LAZY = {
     "losses": "keras_dynamonet.losses",
     "metrics": "keras_dynamonet.metrics",
     "models": "keras_dynamonet.models",
+    "weights": "keras_dynamonet.weights",
 }
 
 __all__ = [*sorted(_LAZY), "__version__"]
