@@ -1,0 +1,236 @@
+"""Engines in action: named tensors on a CUDA stream, times in trtexec's words.
+
+Written against the documented API of TensorRT 10, 11 and TensorRT-RTX 1.7. No part of
+this module has met a GPU yet: its tests run on a stand-in for CUDA in host memory.
+"""
+
+import ctypes
+import os
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from keras_dynamonet.errors import UserError
+from keras_dynamonet.exporters.latency import LatencyReport, Timing
+from keras_dynamonet.exporters.signature import INPUT
+from keras_dynamonet.exporters.tensorrt_engine import (
+    EngineRecord,
+    check_fits,
+    read_record,
+    this_machine,
+)
+from keras_dynamonet.exporters.tensorrt_network import TensorRT, load_tensorrt
+
+
+class TensorRTRunner:
+    """An engine on a GPU: from clips to outputs by name.
+
+    Memory for the largest batch is taken once, page-locked on the host. Use it as a
+    context manager, or call :meth:`close`.
+
+    Args:
+        engine: The content of the engine file.
+        record: What it was built for.
+        tensorrt: The flavour that built it.
+        cuda: The module `cuda.bindings.runtime`; default: imported.
+
+    Raises:
+        UserError: If TensorRT refuses the engine or CUDA fails.
+
+    Example:
+
+    ```python
+    with open_engine("model.float16.engine") as run:
+        probabilities = run(clips)["probabilities"]  # clips: uint8 (n, T, H, W, 3)
+        print(run.measure(clips, seconds=3.0).to_text())
+    ```
+    """
+
+    def __init__(
+        self,
+        engine: bytes,
+        record: EngineRecord,
+        tensorrt: TensorRT,
+        *,
+        cuda: Any = None,
+    ):
+        if cuda is None:
+            from cuda.bindings import runtime as cuda
+        self._cuda, self._trt = cuda, tensorrt.module
+        self._record = record
+        self._memory = {}  # name -> (device address, host address, host bytes)
+        self._events, self._stream = [], None
+        self._logger = tensorrt.make_logger()
+        self._runtime = self._trt.Runtime(self._logger)
+        self._engine = self._runtime.deserialize_cuda_engine(engine)
+        if self._engine is None:
+            errors = self._logger.errors
+            reason = errors[-1].splitlines()[0] if errors else "no reason given"
+            raise UserError(f"{tensorrt.flavour} cannot load the engine: {reason}")
+        self._context = self._engine.create_execution_context()
+        self._stream = self._call("cudaStreamCreate")
+        self._events = [self._call("cudaEventCreate") for _ in range(4)]
+        self._inputs, self._outputs = [], []
+        for index in range(self._engine.num_io_tensors):
+            name = self._engine.get_tensor_name(index)
+            is_input = (
+                self._engine.get_tensor_mode(name) == self._trt.TensorIOMode.INPUT
+            )
+            (self._inputs if is_input else self._outputs).append(name)
+            self._allocate(name)
+
+    def __enter__(self) -> "TensorRTRunner":
+        return self
+
+    def __exit__(self, *error) -> None:
+        self.close()
+
+    def __call__(self, clips: np.ndarray) -> Mapping[str, np.ndarray]:
+        """Runs the engine once.
+
+        Args:
+            clips: uint8 `(n, T, height, width, 3)`, as many as the engine takes.
+
+        Returns:
+            Outputs by name, n rows each.
+
+        Raises:
+            UserError: If the clips do not fit the engine or CUDA fails.
+        """
+        self._check(clips)
+        self._enqueue({INPUT: clips})
+        return {name: self._host(name, len(clips)).copy() for name in self._outputs}
+
+    def measure(
+        self,
+        clips: np.ndarray,
+        *,
+        seconds: float = 3.0,
+        warm_up_seconds: float = 0.2,
+        least_runs: int = 10,
+    ) -> LatencyReport:
+        """Measures how long batches take, one after the other.
+
+        Args:
+            clips: The batch to run again and again.
+            seconds: Measure at least so long.
+            warm_up_seconds: Run so long before.
+            least_runs: Measure at least so many batches.
+
+        Returns:
+            Times of copying in, computing and copying out, by events of the GPU.
+        """
+        self._check(clips)
+        deadline = time.perf_counter() + warm_up_seconds
+        while time.perf_counter() < deadline:
+            self._enqueue({INPUT: clips})
+        timings, started = [], time.perf_counter()
+        while len(timings) < least_runs or time.perf_counter() - started < seconds:
+            timings.append(self._enqueue({INPUT: clips}))
+        return LatencyReport(tuple(timings), len(clips), time.perf_counter() - started)
+
+    def close(self) -> None:
+        """Gives the memory of the GPU back. May be called again."""
+        for device, host, _ in self._memory.values():
+            self._call("cudaFree", device)
+            self._call("cudaFreeHost", host)
+        self._memory = {}
+        for event in self._events:
+            self._call("cudaEventDestroy", event)
+        self._events = []
+        if self._stream is not None:
+            self._call("cudaStreamDestroy", self._stream)
+            self._stream = None
+
+    def _check(self, clips):
+        least, _, most = self._record.batches
+        _, *shape = self._engine.get_tensor_shape(INPUT)
+        if not least <= len(clips) <= most:
+            raise UserError(
+                f"The engine takes {least} to {most} clips. Received: {len(clips)}"
+            )
+        if clips.dtype != np.uint8 or list(clips.shape[1:]) != list(shape):
+            raise UserError(
+                f"The engine takes uint8 clips of shape {tuple(shape)}. "
+                f"Received: {clips.dtype} {clips.shape[1:]}"
+            )
+
+    def _enqueue(self, feeds):
+        """One run: copy in, compute, copy out, wait."""
+        cuda, stream, events = self._cuda, self._stream, self._events
+        batch = len(feeds[INPUT])
+        for name, values in feeds.items():
+            self._context.set_input_shape(name, values.shape)
+            np.copyto(self._host(name, batch), values)
+        self._call("cudaEventRecord", events[0], stream)
+        for name in self._inputs:
+            self._copy(name, batch, cuda.cudaMemcpyKind.cudaMemcpyHostToDevice)
+        self._call("cudaEventRecord", events[1], stream)
+        before = time.perf_counter()
+        if not self._context.execute_async_v3(int(stream)):
+            reason = self._logger.errors[-1:] or ["no reason given"]
+            raise UserError(f"The engine cannot run: {reason[0].splitlines()[0]}")
+        enqueue = time.perf_counter() - before
+        self._call("cudaEventRecord", events[2], stream)
+        for name in self._outputs:
+            self._copy(name, batch, cuda.cudaMemcpyKind.cudaMemcpyDeviceToHost)
+        self._call("cudaEventRecord", events[3], stream)
+        self._call("cudaStreamSynchronize", stream)
+        copy_in, compute, copy_out = (
+            self._call("cudaEventElapsedTime", *events[index : index + 2])
+            for index in range(3)
+        )
+        return Timing(copy_in, compute, copy_out, enqueue * 1e3)
+
+    def _allocate(self, name):
+        size = int(np.prod(self._shape(name, self._record.batches[2])))
+        size *= np.dtype(self._dtype(name)).itemsize
+        device = self._call("cudaMalloc", size)
+        host = self._call("cudaMallocHost", size)
+        self._memory[name] = (device, host, size)
+        self._context.set_tensor_address(name, int(device))
+
+    def _copy(self, name, batch, kind):
+        device, host, _ = self._memory[name]
+        pair = (device, host)
+        if kind == self._cuda.cudaMemcpyKind.cudaMemcpyDeviceToHost:
+            pair = (host, device)
+        size = self._host(name, batch).nbytes
+        self._call("cudaMemcpyAsync", *pair, size, kind, self._stream)
+
+    def _host(self, name, batch):
+        """The page-locked host memory of a tensor, as an array."""
+        _, host, size = self._memory[name]
+        content = (ctypes.c_uint8 * size).from_address(int(host))
+        shape = self._shape(name, batch)
+        values = np.frombuffer(content, self._dtype(name), count=int(np.prod(shape)))
+        return values.reshape(shape)
+
+    def _shape(self, name, batch):
+        _, *shape = self._engine.get_tensor_shape(name)
+        return (batch, *shape)
+
+    def _dtype(self, name):
+        return np.dtype(self._trt.nptype(self._engine.get_tensor_dtype(name)))
+
+    def _call(self, function, *arguments):
+        """Calls CUDA and turns its status into an exception."""
+        error, *values = getattr(self._cuda, function)(*arguments)
+        if error != self._cuda.cudaError_t.cudaSuccess:
+            raise UserError(f"CUDA: {function} failed with {error.name}.")
+        return values[0] if values else None
+
+
+def open_engine(path: str | os.PathLike) -> TensorRTRunner:
+    """Loads an engine that :func:`export_tensorrt` wrote, if it fits this machine.
+
+    Raises:
+        UserError: If the engine or its sidecar is missing or damaged, or the engine was
+            built for another GPU or version.
+    """
+    record, _ = read_record(path)
+    check_fits(path, record, this_machine())
+    with open(path, "rb") as file:
+        return TensorRTRunner(file.read(), record, load_tensorrt(record.flavour))
