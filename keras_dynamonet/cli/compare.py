@@ -64,4 +64,8 @@ def run(arguments: argparse.Namespace) -> int:
         print_json([entry for report in reports for entry in report.to_json()])
     else:
         print_parity(reports)
+        for report in reports:
+            for entry in report.entries:
+                for problem in entry.problems:
+                    say(f"{report.artefact}: {entry.output}: {problem}")
     return 0 if all(reports) else 1

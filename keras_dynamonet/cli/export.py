@@ -84,6 +84,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         metavar="N",
         help="tflite: clips in a batch (default: any number)",
     )
+    _add_engine_options(parser.add_argument_group("tensorrt"))
     parser.add_argument(
         "--serving",
         metavar="DIR",
@@ -111,6 +112,44 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.set_defaults(run=run)
 
 
+def _add_engine_options(group) -> None:
+    """Options of `EngineSettings`, whose defaults hold when one is not given."""
+    for name, text, default in (
+        ("min", "fewest clips in a batch", 1),
+        ("opt", "clips in a batch for which it should be fastest", 1),
+        ("max", "most clips in a batch", 8),
+    ):
+        group.add_argument(
+            f"--{name}-batch",
+            type=_positive,
+            metavar="N",
+            help=f"{text} (default: {default})",
+        )
+    group.add_argument(
+        "--workspace-mib",
+        type=_positive,
+        metavar="N",
+        help="most scratch memory on the GPU in MiB (default: 4096)",
+    )
+    group.add_argument(
+        "--compute-capabilities",
+        type=_names,
+        metavar="X.Y,...",
+        help="GPUs to build for, e.g. 8.6,8.9; only TensorRT-RTX builds for others "
+        "than the one at hand (default: that one)",
+    )
+    group.add_argument(
+        "--flavour",
+        choices=("auto", "tensorrt", "tensorrt_rtx"),
+        help="which TensorRT (default: the first installed)",
+    )
+    group.add_argument(
+        "--timing-cache",
+        metavar="FILE",
+        help="keeps the timings of kernels between builds; only for flavour tensorrt",
+    )
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Exports, compares, reports."""
     options = {
@@ -118,6 +157,8 @@ def run(arguments: argparse.Namespace) -> int:
         for name in _OPTIONS
         if getattr(arguments, name) is not None
     }
+    if "compute_capabilities" in options:
+        options["compute_capabilities"] = tuple(options["compute_capabilities"])
     formats = arguments.format or ([] if arguments.serving else ["saved_model", "onnx"])
     jobs = plan(formats, arguments.precision, tuple(options)) if formats else []
     path = Path(arguments.model)

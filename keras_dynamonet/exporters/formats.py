@@ -85,7 +85,11 @@ FORMATS = {
             ("float32", "float16", "bfloat16", "int8"),
             "keras_dynamonet.exporters.tensorrt",
             "export_tensorrt",
-            extra="onnx,tensorrt",
+            options=(
+                *("min_batch", "opt_batch", "max_batch", "workspace_mib"),
+                *("compute_capabilities", "flavour", "timing_cache"),
+            ),
+            extra="onnx,tensorrt-rtx",
             packages=(
                 ("onnx", "onnxruntime", "tf2onnx", "tensorrt"),
                 ("onnx", "onnxruntime", "tf2onnx", "tensorrt_rtx"),

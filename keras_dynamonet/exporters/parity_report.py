@@ -70,8 +70,11 @@ def to_markdown(entries: Iterable[dict]) -> str:
 
 
 def table_rows(report: ParityReport) -> list[tuple[str, ...]]:
-    """The cells under `COLUMNS`, one row for each output."""
-    return [_cells(entry) for entry in report.to_json()]
+    """The cells under `COLUMNS`, one row for each output, without reasons."""
+    return [
+        (*_cells(entry)[:-1], "ok" if entry["passed"] else "FAILED")
+        for entry in report.to_json()
+    ]
 
 
 def _cells(entry):

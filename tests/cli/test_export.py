@@ -30,7 +30,7 @@ def error(capsys):
 def test_exports_of_a_run_use_its_data(trained_run, tmp_path, capsys):
     pytest.importorskip("tf2onnx")
     arguments = ["--format", "saved_model,onnx", "--clips", "32", "--json"]
-    run = str(trained_run.run_dir)
+    run = str(trained_run.run.path)
     status = main(["export", run, "--out", str(tmp_path), *arguments])
     document = json.loads(capsys.readouterr().out)
     assert (status, document["errors"]) == (0, [])
