@@ -12,7 +12,11 @@ from keras_dynamonet.cli.demo_outputs import collect_outputs
 from keras_dynamonet.cli.demo_real_clip import show_real_clip
 from keras_dynamonet.cli.demo_settings import DemoFolder, DemoSettings, opposite_pairs
 from keras_dynamonet.cli.demo_summary import make_provenance, make_summary
-from keras_dynamonet.cli.evaluation_report import classification_of, evaluation_report
+from keras_dynamonet.cli.evaluation_report import (
+    classification_of,
+    evaluation_report,
+    frame_prediction_of,
+)
 from keras_dynamonet.cli.memory_meter import MemoryMeter
 from keras_dynamonet.cli.output import say, step_progress
 from keras_dynamonet.cli.progress import TrainingProgress
@@ -91,7 +95,10 @@ class Demo:
                 )
                 with step_progress("clips") as progress:
                     result = evaluate(
-                        trained, test, frame_clips=len(test), progress=progress
+                        trained,
+                        test,
+                        frame_clips=settings.frame_clips,
+                        progress=progress,
                     )
             with self._stage(REPORT):
                 self._write_report(training, trained, test, result)
@@ -159,6 +166,10 @@ class Demo:
             notice=demo_report.QUICK_NOTICE if settings.quick else "",
             classification=classification_of(
                 result, order_blind_ceiling=ceiling, opposites=pairs
+            ),
+            frame_prediction=frame_prediction_of(
+                result,
+                note=demo_report.SOLVED_NOTE if model.filter_source == "solved" else "",
             ),
             task_intro=demo_report.TASK_INTRO,
             task=demo_report.class_loops(outputs, names, settings.fps),

@@ -53,10 +53,16 @@ LIMITS = (
     "the last frame is a forecast.",
 )
 
+SOLVED_NOTE = (
+    "The filters of observed transitions are not learnt but computed from the two "
+    "frames, with a slight pull towards changing nothing. So they are as good before "
+    "training as after it. The forecast is learnt."
+)
+
 MEAN_CAPTION = (
     "Means over all held-out videos of a class. Both classes show the same pictures in "
     "opposite order, so any difference between the rows is one of motion alone. Look "
-    "for curves on opposite sides of zero."
+    "for stretches where the curves lie on opposite sides of zero."
 )
 
 CLIP_CAPTION = (

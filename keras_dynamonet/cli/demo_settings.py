@@ -22,6 +22,8 @@ class DemoSettings:
         train_clips: Training videos a class.
         validation_clips: Validation videos a class.
         test_clips: Held-out videos a class, for the figures of the report.
+        frame_clips: Held-out clips to measure frame prediction on; the ceiling solves a
+            least-squares problem for each of their transitions.
         size: Height and width in pixels.
         preset: Architecture; also gives T, the frames the model sees.
         num_frames: T.
@@ -42,6 +44,7 @@ class DemoSettings:
     train_clips: int = 150
     validation_clips: int = 15
     test_clips: int = 50
+    frame_clips: int = 200
     size: int = 64
     preset: str = "nano-16f"
     num_frames: int = 16

@@ -61,13 +61,15 @@ def classification_of(
     )
 
 
-def frame_prediction_of(result: EvaluationResult) -> FramePrediction | None:
+def frame_prediction_of(
+    result: EvaluationResult, *, note: str = ""
+) -> FramePrediction | None:
     """The next-frame part, or `None` where it was not measured."""
     quality = result.frame_quality
     if quality is None:
         return None
     return FramePrediction(
-        _bounds(quality.observed), _bounds(quality.unseen), quality.clips
+        _bounds(quality.observed), _bounds(quality.unseen), quality.clips, note
     )
 
 

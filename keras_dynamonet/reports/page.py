@@ -82,6 +82,7 @@ def _context(report: Report) -> dict:
         "curves": number_parts.curves(report.history, report.classification),
         "frame_table": number_parts.frame_table(report.frame_prediction),
         "frame_clips": report.frame_prediction and report.frame_prediction.clips,
+        "frame_note": report.frame_prediction and report.frame_prediction.note,
         "strips_observed": picture_parts.strips(report.strips, unseen=False),
         "strips_unseen": picture_parts.strips(report.strips, unseen=True),
         "filters": picture_parts.filters(report.filters),

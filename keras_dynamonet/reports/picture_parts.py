@@ -63,10 +63,7 @@ def filters(comparisons: Sequence[FilterComparison]) -> list[dict]:
     """Rows of filters on one colour scale a comparison."""
     cards = []
     for number, comparison in enumerate(comparisons):
-        deviations = [images.without_identity(r.filters) for r in comparison.rows]
-        # A few extreme taps must not bleach all the others.
-        limit = max(float(np.quantile(np.abs(d), 0.98)) for d in deviations)
-        limit = float(f"{max(limit, 1e-6):.1g}")
+        limit = _colour_limit(comparison)
         cards.append(
             {
                 "title": comparison.title,
@@ -111,6 +108,21 @@ def command(shown: CommandShown | None) -> dict | None:
 
 def _error_uri(predicted: np.ndarray, real: np.ndarray) -> str:
     return images.frame_uri(images.error_picture(predicted, real))
+
+
+def _colour_limit(comparison: FilterComparison) -> float:
+    """The value that gets the strongest colour, a round number.
+
+    The middle tap says how much a filter blurs and would drown the others, which say
+    where it moves the picture; and a few extreme taps must not bleach all the rest.
+    """
+    deviations = np.stack(
+        [images.without_identity(row.filters) for row in comparison.rows]
+    )
+    taps = deviations.reshape(-1, deviations.shape[-1] ** 2)
+    around = np.delete(taps, taps.shape[1] // 2, axis=1)
+    limit = np.quantile(np.abs(around), 0.98) if around.size else 0.0
+    return float(f"{max(limit, 1e-6):.1g}")
 
 
 def _filter_row(row: FilterRow, limit: float) -> dict:

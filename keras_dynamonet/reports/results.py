@@ -139,8 +139,10 @@ class FramePrediction:
         observed: Mean over the transitions whose target the model has seen.
         unseen: Mean over the forecast of the one frame it has not seen.
         clips: Number of clips that were measured, where that is known.
+        note: What else to know, e.g. how the filters are made.
     """
 
     observed: Bounds | None = None
     unseen: Bounds | None = None
     clips: int | None = None
+    note: str = ""

@@ -6,6 +6,7 @@ import pytest
 from keras_dynamonet.cli import demo
 from keras_dynamonet.cli.demo_settings import QUICK, DemoFolder, DemoSettings
 from keras_dynamonet.errors import UserError
+from keras_dynamonet.training.interruption import TrainingInterrupted
 
 SUMMARY = {
     "quick": True,
@@ -68,6 +69,22 @@ def test_the_outcome_for_people():
     lines = demo.summary_lines(measured)
     assert lines[0].startswith("accuracy")
     assert "took          2 min 5 s, 2.3 GiB" in lines
+
+
+def test_a_stopped_training_says_how_to_go_on(tmp_path, monkeypatch):
+    from keras_dynamonet.cli import demo_job
+
+    def stop(*args, **kwargs):
+        raise TrainingInterrupted("stopped at step 3")
+
+    monkeypatch.setattr(demo_job, "_render", lambda settings, folder: None)
+    monkeypatch.setattr(demo_job, "train", stop)
+    arguments = parse("--quick", "--out", str(tmp_path / "demo"))
+    arguments.verbose = False
+    with pytest.raises(TrainingInterrupted, match="the same command goes on"):
+        demo.run(arguments)
+    progress = DemoFolder(tmp_path / "demo").read_json(tmp_path / "demo" / "demo.json")
+    assert list(progress["stage_seconds"]) == [demo_job.RENDER]
 
 
 @pytest.mark.slow
