@@ -5,6 +5,8 @@ the pooled feature and the classifier stay in float32: 11 bits of mantissa are t
 for normal equations and for frames, and all of it is a small part of the time.
 """
 
+import contextlib
+import logging
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -111,7 +113,7 @@ def quantise_backbone(
     )
 
     convolutions = [node.name for node in three_dimensional(model.graph)]
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, _without_warnings():
         source, target = Path(folder) / "float32.onnx", Path(folder) / "int8.onnx"
         onnx.save(model, source)
         quantize_static(
@@ -149,6 +151,17 @@ def convolution_types(model: onnx.ModelProto) -> dict[str, str]:
             number = types[node.input[1]]
             found[node.name] = TensorProto.DataType.Name(number).lower()
     return {name: {"float": "float32"}.get(kind, kind) for name, kind in found.items()}
+
+
+@contextlib.contextmanager
+def _without_warnings():
+    """The quantiser advises steps for networks that are not folded, unlike ours."""
+    disabled = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(disabled)
 
 
 class _ClipReader:
