@@ -63,3 +63,13 @@ def moving_clips(count, frames, size, seed=0):
             shifted = shifted + rng.normal(0, 3, picture.shape)
             clip[frame] = np.clip(np.rint(shifted), 0, 255)
     return clips
+
+
+def sure_clips(network, clips, count):
+    """The clips with the largest distance between the first and the second class.
+
+    Random networks often hesitate, and then any rounding decides.
+    """
+    logits = np.asarray(network(clips, training=False)["logits"])
+    first, second = np.sort(logits, axis=1)[:, :-3:-1].T
+    return clips[np.argsort(second - first)[:count]]

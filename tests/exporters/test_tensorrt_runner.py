@@ -1,0 +1,123 @@
+import numpy as np
+import pytest
+
+from keras_dynamonet.errors import UserError
+from keras_dynamonet.exporters.latency import LatencyReport, Timing
+from keras_dynamonet.exporters.tensorrt_engine import EngineRecord
+from keras_dynamonet.exporters.tensorrt_runner import TensorRTRunner
+from tests.exporters.fake_cuda import FakeCuda, fake_tensorrt
+
+RECORD = EngineRecord("tensorrt", "11.0", ("8.9",), (1, 2, 4), "0" * 64, "float32")
+SHAPES = {
+    "clip": ((-1, 2, 4, 4, 3), "uint8"),
+    "logits": ((-1, 3), "float32"),
+    "next_frame": ((-1, 4, 4, 3), "float32"),
+}
+
+
+def compute(clips):
+    return {
+        "logits": clips.reshape(len(clips), -1)[:, :3] * 0.5,
+        "next_frame": clips[:, -1] / 255.0,
+    }
+
+
+def make_runner(cuda, engine=b"engine"):
+    tensorrt = fake_tensorrt(cuda, compute, SHAPES)
+    return TensorRTRunner(engine, RECORD, tensorrt, cuda=cuda)
+
+
+def make_clips(count):
+    rng = np.random.default_rng(count)
+    return rng.integers(0, 256, (count, 2, 4, 4, 3), "uint8")
+
+
+def test_outputs_come_back_by_name_for_every_batch():
+    cuda = FakeCuda()
+    with make_runner(cuda) as run:
+        for count in (1, 4, 2):
+            clips = make_clips(count)
+            outputs = run(clips)
+            assert set(outputs) == {"logits", "next_frame"}
+            for name, value in compute(clips).items():
+                np.testing.assert_allclose(outputs[name], value, rtol=1e-6)
+
+
+def test_outputs_do_not_change_with_the_next_run():
+    with make_runner(FakeCuda()) as run:
+        clips = make_clips(2)
+        first = run(clips)
+        run(255 - clips)
+        np.testing.assert_allclose(first["logits"], compute(clips)["logits"])
+
+
+def test_everything_is_given_back():
+    cuda = FakeCuda()
+    run = make_runner(cuda)
+    assert cuda.memory and cuda.handles
+    run.close()
+    run.close()
+    assert not cuda.memory and not cuda.handles
+
+
+def test_clips_that_do_not_fit_are_refused():
+    with make_runner(FakeCuda()) as run:
+        with pytest.raises(UserError, match="takes 1 to 4 clips. Received: 5"):
+            run(make_clips(5))
+        with pytest.raises(UserError, match="takes uint8 clips.*Received: float32"):
+            run(make_clips(2).astype("float32"))
+        with pytest.raises(UserError, match=r"Received: uint8 \(1, 4, 4, 3\)"):
+            run(make_clips(2)[:, :1])
+
+
+def test_a_full_gpu_and_a_damaged_engine_are_reported():
+    with pytest.raises(UserError, match="cudaMalloc failed with cudaErrorMemory"):
+        make_runner(FakeCuda(bytes_free=100))
+    with pytest.raises(
+        UserError, match="cannot load the engine: magic number is wrong"
+    ):
+        make_runner(FakeCuda(), engine=b"damaged")
+
+
+def test_times_are_taken_between_the_events():
+    with make_runner(FakeCuda()) as run:
+        report = run.measure(
+            make_clips(2), seconds=0.0, warm_up_seconds=0.0, least_runs=5
+        )
+    assert len(report.timings) == 5
+    timing = report.timings[0]
+    # One copy in, two copies out, 0.25 ms each.
+    assert (timing.h2d_ms, timing.compute_ms, timing.d2h_ms) == (0.25, 2.0, 0.5)
+    assert timing.latency_ms == 2.75
+
+
+def test_the_report_speaks_as_trtexec_does():
+    timings = tuple(Timing(0.5, float(n), 0.5, 0.1) for n in range(1, 101))
+    report = LatencyReport(timings, 4, 10.0)
+    assert report.throughput_qps == 10.0
+    assert report.clips_per_second == 40.0
+    lines = report.to_text().splitlines()
+    assert lines[1] == "Throughput: 10 qps"
+    assert lines[2].startswith(
+        "Latency: min = 2 ms, max = 101 ms, mean = 51.5 ms, median = 51.5 ms, "
+        "percentile(90%) = 91.1 ms"
+    )
+    names = [line.split(":")[0] for line in lines[3:6]]
+    assert names == ["Enqueue Time", "H2D Latency", "GPU Compute Time"]
+    assert "Total GPU Compute Time: 5.05 s" in lines
+    assert "coefficient of variance" in lines[-1]
+    assert report.to_json()["gpu_compute"]["median"] == 50.5
+    assert report.to_json()["runs"] == 100
+
+
+def test_doubtful_figures_are_named():
+    report = LatencyReport((Timing(3.0, 1.0, 4.0, 2.0),) * 3, 1, 1.0)
+    text = " ".join(report.warnings())
+    assert "bound by Enqueue Time" in text
+    assert "host-to-device" in text and "device-to-host" in text
+    assert LatencyReport((Timing(0.1, 1.0, 0.1, 0.1),) * 3, 1, 1.0).warnings() == []
+
+
+def test_a_report_needs_runs():
+    with pytest.raises(ValueError, match="at least one run"):
+        LatencyReport((), 1, 1.0)

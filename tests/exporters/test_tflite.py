@@ -1,0 +1,169 @@
+import json
+
+import numpy as np
+import pytest
+
+from keras_dynamonet.errors import MissingExtraError, UserError
+from keras_dynamonet.exporters.calibration import share_out
+from keras_dynamonet.exporters.source import ExportSource
+from tests.exporters.networks import moving_clips, sure_clips, tiny_network
+
+pytest.importorskip("ai_edge_litert")
+
+from keras_dynamonet.exporters import tflite  # noqa: E402
+from keras_dynamonet.exporters.tflite import (  # noqa: E402
+    convert,
+    export_tflite,
+    load_runner,
+)
+from keras_dynamonet.exporters.tflite_operators import (  # noqa: E402
+    check_builtin,
+    check_int8,
+    count_operators,
+    list_convolutions,
+    list_operators,
+)
+from keras_dynamonet.exporters.tflite_quantization import measure_ranges  # noqa: E402
+
+# Basic blocks, pool, STC and generated filters; each was left in float, or refused by a
+# runtime, by one way of quantising or another.
+NETWORKS = {
+    "bottleneck": {},
+    "basic": {"backbone": {"block": "basic", "expansion": 1}},
+    "stc": {
+        "stem": "pooled",
+        "backbone": {"stc_ratio": 4, "size": 16},
+        "filter_source": "generated",
+    },
+    "flatten": {"per_channel": True, "descriptor": "flatten"},
+}
+
+
+@pytest.fixture(scope="module", params=NETWORKS)
+def sure_source(request):
+    """Clips on which the network is sure: rounding must not change their class."""
+    network = tiny_network(**NETWORKS[request.param])
+    clips = sure_clips(network, moving_clips(96, 4, 16), 32)
+    calibration = moving_clips(16, 4, 16, seed=1)
+    return ExportSource(network, share_out(np.concatenate([clips, calibration]), 32))
+
+
+@pytest.fixture(scope="module")
+def float_file(source):
+    return convert(source)
+
+
+def test_int8_agrees_with_keras(sure_source, tmp_path):
+    target = tmp_path / "model.tflite"
+    result = export_tflite(sure_source, target, precision="int8")
+    assert result.parity
+    for entry in result.parity.entries:
+        assert entry.cosine > 0.99
+    for name in ("motion_filters", "next_frame"):
+        entry = next(e for e in result.parity.entries if e.output == name)
+        generated = sure_source.model.filter_source == "generated"
+        assert entry.max_relative < (0.05 if generated else 1e-3)
+    sidecar = json.loads((tmp_path / "model.tflite.json").read_text())
+    backbone = [
+        c
+        for c in sidecar["convolutions"]
+        if sure_source.model.backbone.name in c["name"]
+    ]
+    assert len(backbone) >= 12
+    assert all(c["weights"] == c["input"] == c["output"] == "INT8" for c in backbone)
+
+
+def test_float32_agrees_with_keras(sure_source, tmp_path):
+    result = export_tflite(sure_source, tmp_path / "model.tflite")
+    assert result.parity
+    assert "XNNPACK" in result.parity.runtime
+
+
+@pytest.mark.parametrize("precision", ["float16", "dynamic_range"])
+@pytest.mark.parametrize("sure_source", ["bottleneck"], indirect=True)
+def test_small_weights_agree_with_keras(sure_source, precision, tmp_path):
+    target = tmp_path / "model.tflite"
+    assert export_tflite(sure_source, target, precision=precision).parity
+
+
+def test_the_file_takes_any_batch_and_names_its_tensors(source, float_file, tmp_path):
+    path = tmp_path / "model.tflite"
+    path.write_bytes(float_file)
+    run, _ = load_runner(path, threads=1)
+    for batch in (1, 3, 2):
+        outputs = run(source.clips.parity[:batch])
+        assert set(outputs) == set(source.outputs)
+        np.testing.assert_allclose(
+            outputs["probabilities"],
+            source.expected["probabilities"][:batch],
+            atol=1e-4,
+        )
+
+
+def test_a_fixed_batch_is_kept(source, tmp_path):
+    target = tmp_path / "model.tflite"
+    small = ExportSource(source.model, source.clips, ("logits",))
+    export_tflite(small, target, batch=2)
+    assert json.loads((tmp_path / "model.tflite.json").read_text())["batch"] == 2
+    from ai_edge_litert.interpreter import Interpreter
+
+    (clip,) = Interpreter(str(target)).get_input_details()
+    assert clip["shape"].tolist() == [2, 4, 16, 16, 3]
+    assert clip["dtype"] == np.uint8
+
+
+def test_float_files_hold_no_integers_but_the_pixels(float_file):
+    check_builtin(float_file)
+    assert {c.input for c in list_convolutions(float_file)} == {"FLOAT32"}
+    assert not any(name.endswith(" INT8") for name in count_operators(float_file))
+    with pytest.raises(UserError, match="convolutions of the TFLite file are not INT8"):
+        check_int8(float_file, ("res_ne_xt3d",))
+    with pytest.raises(UserError, match="there are none"):
+        check_int8(float_file, ("no such layer",))
+
+
+def test_custom_operators_are_refused(float_file):
+    from tensorflow.lite.tools import flatbuffer_utils
+
+    from keras_dynamonet.exporters.tflite_operators import read_graph
+
+    model = read_graph(float_file)
+    model.operatorCodes[0].customCode = b"FlexMaxPool3D"
+    content = bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+    with pytest.raises(UserError, match="not built in.*FlexMaxPool3D"):
+        check_builtin(content)
+
+
+def test_ranges_are_those_of_each_operators_own_result(source, float_file):
+    # A convolution before a shortcut must not get the range of the sum, which is never
+    # negative behind a ReLU and may be computed in the same memory.
+    ranges = measure_ranges(float_file, source.clips.calibration[:2])
+    expand = [o for o in list_operators(float_file) if "expand" in o.name]
+    for operator in expand:
+        if operator.kind == "CONV_2D":
+            assert ranges[operator.outputs[0]][0] < 0
+
+
+def test_options_are_checked(source, tmp_path):
+    target = tmp_path / "model.tflite"
+    with pytest.raises(UserError, match="come in float32, float16.*not in bfloat16"):
+        export_tflite(source, target, precision="bfloat16")
+    with pytest.raises(UserError, match="at least 1 clip. Received: 0"):
+        export_tflite(source, target, batch=0)
+    target.write_bytes(b"")
+    with pytest.raises(UserError, match="exists already"):
+        export_tflite(source, target)
+    assert not list(tmp_path.glob("*.json"))
+
+
+def test_the_extra_is_named_when_missing(source, tmp_path, monkeypatch):
+    monkeypatch.setattr(tflite.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError, match=r"keras-dynamonet\[tflite\]"):
+        export_tflite(source, tmp_path / "model.tflite")
+
+
+def test_damaged_files_are_refused(float_file, tmp_path):
+    path = tmp_path / "model.tflite"
+    path.write_bytes(b"no model at all")
+    with pytest.raises(UserError, match="LiteRT cannot load it"):
+        load_runner(path)
