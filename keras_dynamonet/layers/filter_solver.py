@@ -120,6 +120,13 @@ class FilterSolver(keras.layers.Layer):
         rim = size // 2
         # Pixels within the rim are left out: the border is no motion.
         images = ops.reshape(before, (-1, height, width, channels))
+        # The mean brightness m is most of A, and rounding it would drown the rest. With
+        # N = m + C: N'N = C'C + m (1'C + C'1) + m^2 1'1, each part rounded by itself.
+        planes_apart = self.per_channel or channels == 1
+        axes = (1, 2) if planes_apart else (1, 2, 3)
+        offset = ops.mean(images, axis=axes, keepdims=True)
+        images = images - offset
+        offset = ops.reshape(offset, (-1, 1, 1))
         neighbours = neighbourhoods(images, size, stride=step)
         change = change[:, :, rim : height - rim : step, rim : width - rim : step]
         change = ops.transpose(change, (0, 1, 4, 2, 3))
@@ -131,6 +138,10 @@ class FilterSolver(keras.layers.Layer):
         transposed = ops.transpose(neighbours, (0, 2, 1))
         matrix = ops.matmul(transposed, neighbours) / samples
         target = ops.matmul(transposed, change) / samples
+        mean = ops.mean(neighbours, axis=1, keepdims=True)
+        cross = offset * (mean + ops.transpose(mean, (0, 2, 1)))
+        matrix = matrix + cross + ops.square(offset)
+        target = target + offset * ops.mean(change, axis=1, keepdims=True)
         return matrix, target, frames.shape[1] - 1
 
     def solve(self, equations, ridge):
