@@ -215,6 +215,8 @@ def _train(settings: DemoSettings, folder: DemoFolder) -> RunResult:
                 epochs=settings.epochs,
                 batch_size=settings.batch_size,
                 learning_rate=settings.learning_rate,
+                dropout=settings.dropout,
+                scales=settings.scales,
                 seed=settings.seed,
             )
             return train(config, callbacks=[progress])

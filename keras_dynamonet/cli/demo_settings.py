@@ -33,6 +33,9 @@ class DemoSettings:
         camera: How the camera moves.
         batch_size: Clips a training step.
         learning_rate: Highest learning rate.
+        dropout: Share of the classifier's inputs dropped in training.
+        scales: Sides of the random crop; smaller ones would cut off the person, who
+            fills the frame already.
         quick: Whether the figures mean nothing, because the run was cut short.
 
     Raises:
@@ -40,7 +43,7 @@ class DemoSettings:
     """
 
     seed: int = 0
-    epochs: int = 20
+    epochs: int = 10
     train_clips: int = 150
     validation_clips: int = 15
     test_clips: int = 50
@@ -53,6 +56,8 @@ class DemoSettings:
     camera: str = "still"
     batch_size: int = 16
     learning_rate: float = 2e-3
+    dropout: float = 0.3
+    scales: tuple[float, ...] = (1.0, 0.9, 0.8)
     quick: bool = False
 
     def __post_init__(self):
@@ -83,7 +88,7 @@ class DemoSettings:
 
     def to_dict(self) -> dict[str, Any]:
         """All settings, ready for JSON."""
-        return dataclasses.asdict(self)
+        return {**dataclasses.asdict(self), "scales": list(self.scales)}
 
 
 QUICK = DemoSettings(

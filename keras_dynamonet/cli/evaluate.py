@@ -72,6 +72,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Evaluates and writes the card."""
     load_tensorflow(verbose=arguments.verbose)
+    from keras_dynamonet.cli.evaluation_report import evaluation_report
+    from keras_dynamonet.reports import write_report
     from keras_dynamonet.training.evaluation import Protocol, evaluate
     from keras_dynamonet.training.model_card import make_model_card, write_evaluation
     from keras_dynamonet.training.trained_model import load_trained_model
@@ -99,11 +101,18 @@ def run(arguments: argparse.Namespace) -> int:
     card = make_model_card(trained, result, arguments.data)
     folder = Path(arguments.out) if arguments.out else _default_folder(trained)
     write_evaluation(folder, card, result)
+    report = evaluation_report(
+        result,
+        title=f"{trained.path.name} on {Path(arguments.data).name}",
+        subtitle=f"{len(result.class_names)} classes, {result.protocol}",
+        history=trained.run.read_history() if trained.run else (),
+    )
+    write_report(report, folder / "report.html")
     if arguments.json:
         print_json(card)
     else:
         _show(card["evaluation"])
-    say(f"Written: {folder}/model_card.md, model_card.json")
+    say(f"Written: {folder}/report.html, model_card.md, model_card.json")
     return 0
 
 

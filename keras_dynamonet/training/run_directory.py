@@ -119,6 +119,16 @@ class RunDirectory:
         with atomic_path(path) as temporary:
             temporary.write_text(json.dumps(document, indent=2) + "\n")
 
+    def read_history(self) -> list[dict[str, float]]:
+        """The rows of `history.csv`; none where there is no such file yet."""
+        if not self.history.exists():
+            return []
+        with self.history.open(encoding="utf-8", newline="") as file:
+            return [
+                {name: float(value) for name, value in row.items() if value}
+                for row in csv.DictReader(file)
+            ]
+
     def write_history(self, rows: list[dict[str, float]]) -> None:
         """Writes `history.csv`, one row an epoch."""
         names = list(dict.fromkeys(name for row in rows for name in row))

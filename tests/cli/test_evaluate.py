@@ -13,7 +13,14 @@ def test_evaluation_from_the_command_line(trained_run, action_videos, tmp_path, 
         assert f"\n{row} " in captured.out
     assert "split test: 3 classes, 6 videos" in captured.err
     names = {path.name for path in (run / "evaluation").iterdir()}
-    assert names == {"model_card.md", "model_card.json", "predictions.csv"}
+    assert names == {
+        "model_card.md",
+        "model_card.json",
+        "predictions.csv",
+        "report.html",
+    }
+    page = (run / "evaluation" / "report.html").read_text()
+    assert "How it learnt" in page and "down" in page
 
 
 def test_json_is_the_card(trained_run, action_videos, tmp_path, capsys):
