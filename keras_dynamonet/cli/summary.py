@@ -20,7 +20,7 @@ examples:
 
 ZOO_COLUMNS = (
     *("name", "checkpoint", "clip", "parameters", "GMAC"),
-    *("published accuracy", "source and licence"),
+    *("published accuracy", "source and licence", "command"),
 )
 
 
@@ -127,7 +127,10 @@ def _zoo_rows():
     with step_progress("Building networks") as progress:
         for name in PRESETS:
             model = DynamoNet.from_preset(name, num_classes=400)
-            rows.append({"name": name, "checkpoint": "", **_figures(model)})
+            command = f"dynamonet train DATA --preset {name}"
+            rows.append(
+                {"name": name, "checkpoint": "", **_figures(model), "command": command}
+            )
             done += 1
             progress(done, len(PRESETS) + len(CHECKPOINTS))
         figures = {}
@@ -143,6 +146,7 @@ def _zoo_rows():
                     **figures[key],
                     "published": entry.published,
                     "source": entry.source,
+                    "command": entry.command,
                 }
             )
             done += 1
@@ -187,7 +191,7 @@ def _print_zoo(rows, args):
     for row in rows:
         cells = [row["name"], row["checkpoint"], row["clip"]]
         cells += [f"{row['parameters']:,}", f"{row['macs'] / 1e9:.2f}"]
-        cells += [row["published"], row["source"]]
+        cells += [row["published"], row["source"], f"`{row['command']}`"]
         table.add_row(*cells)
         lines.append("| " + " | ".join(cell or "-" for cell in cells) + " |")
     if args.markdown:

@@ -89,6 +89,13 @@ class PublishedCheckpoint:
     source: str
     num_frames: int = 16
 
+    @property
+    def command(self) -> str:
+        """The command that imports it."""
+        frames = "" if self.num_frames == 16 else f" --frames {self.num_frames}"
+        out = self.file.replace(".pth", ".keras")
+        return f"dynamonet import-weights {self.file} --out {out}{frames}"
+
 
 _HARA_2018 = "3D-ResNets-PyTorch, CVPR 2018 (MIT)"
 _HARA_2020 = "3D-ResNets-PyTorch, 2020 (MIT)"
@@ -117,7 +124,7 @@ CHECKPOINTS = (
         "resnext-101-64f-kinetics.pth",
         "resnext-101",
         400,
-        _MEAN.format(78.4),
+        "Kinetics-400 test, mean of top-1 and top-5: 78.4",
         _HARA_2018,
         num_frames=64,
     ),
@@ -126,13 +133,13 @@ CHECKPOINTS = (
             f"resnext-101-{length}kinetics-{data.lower()}_split1.pth",
             "resnext-101",
             classes,
-            f"{data}, mean of three splits: {accuracy}",
+            f"{data}, mean of three splits: {accuracy}" if accuracy else "",
             _HARA_2018,
             num_frames=frames,
         )
         for length, frames, data, classes, accuracy in (
             ("", 16, "UCF101", 101, 90.7),
-            ("", 16, "HMDB51", 51, 63.8),
+            ("", 16, "HMDB51", 51, None),
             ("64f-", 64, "UCF101", 101, 94.5),
             ("64f-", 64, "HMDB51", 51, 70.2),
         )

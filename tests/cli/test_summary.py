@@ -46,6 +46,7 @@ def test_zoo_lists_presets_and_checkpoints(monkeypatch, capsys):
     assert lines[0].startswith("| name | checkpoint | clip | parameters | GMAC")
     assert any("resnext-101-kinetics.pth" in line and "75.4" in line for line in lines)
     assert any("resnext101-16f" in line and "1,234 | 5.00" in line for line in lines)
+    assert any("resnext-101-64f-kinetics.keras --frames 64`" in line for line in lines)
     assert all(line.count("|") == lines[0].count("|") for line in lines)
 
 
