@@ -32,7 +32,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     presets = list(PRESETS) if arguments.presets == ["all"] else arguments.presets
     print(
-        "| preset | format | precision | seconds | CPU seconds | peak GB | MB | parity |"
+        "| preset | format | precision | seconds | CPU seconds | peak GB | MB "
+        "| parity |"
     )
     print("| --- | --- | --- | ---: | ---: | ---: | ---: | --- |")
     failures = 0
@@ -45,7 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 failures += not row["parity"].startswith("ok")
                 print(
                     f"| {preset} | {name} | {precision} | {row['seconds']:.0f} "
-                    f"| {row['cpu_seconds']:.0f} | {row['peak_gb']:.1f} | {row['mb']:.1f} | {row['parity']} |",
+                    f"| {row['cpu_seconds']:.0f} | {row['peak_gb']:.1f} "
+                    f"| {row['mb']:.1f} | {row['parity']} |",
                     flush=True,
                 )
     return 1 if failures else 0
