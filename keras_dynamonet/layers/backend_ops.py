@@ -2,7 +2,8 @@
 
 `keras.ops` wraps every grouped convolution on TensorFlow in an XLA-compiled function,
 20 to 40 times slower than TensorFlow's own kernel on a CPU, and refused by TensorFlow
-Serving. `keras.ops.moments` and `batch_normalization` miss TensorFlow's fused kernel.
+Serving. `keras.ops.moments` and `batch_normalization` miss TensorFlow's fused kernel,
+and on PyTorch its convolutions cannot be mapped.
 This module is the only place in the layers that looks past `keras.ops`.
 """
 
@@ -112,6 +113,38 @@ def traced_conv3d(inputs, kernel, strides):
     import tensorflow as tf
 
     return tf.nn.conv3d(inputs, kernel, strides=(1, *strides, 1), padding="VALID")
+
+
+def depthwise_conv2d(image, kernel):
+    """Filters every channel of one image with its own kernel, without padding.
+
+    Works inside `keras.ops.vectorized_map` on every backend: Keras's convolution asks
+    PyTorch for a memory format, which its map cannot tell.
+
+    Args:
+        image: `(height, width, channels)`.
+        kernel: `(size, size, channels)`.
+
+    Returns:
+        `(height - size + 1, width - size + 1, channels)`.
+
+    Example:
+
+    >>> depthwise_conv2d(ops.ones((8, 8, 3)), ops.ones((5, 5, 3))).shape
+    TensorShape([4, 4, 3])
+    """
+    if keras.backend.backend() == "torch":
+        import torch
+
+        channels_first = image.permute(2, 0, 1)[None]
+        kernels = kernel.permute(2, 0, 1)[:, None]
+        outputs = torch.nn.functional.conv2d(
+            channels_first, kernels, groups=image.shape[-1]
+        )
+        return outputs[0].permute(1, 2, 0)
+    return ops.depthwise_conv(
+        image[None], kernel[..., None], strides=1, padding="valid"
+    )[0]
 
 
 def batch_normalise(inputs, gamma, beta, epsilon):

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_dynamonet.layers.backend_ops import depthwise_conv2d
 from keras_dynamonet.layers.borders import BORDERS, pad_border
 
 FORMS = ("auto", "vectorized_map", "grouped", "patches")
@@ -104,9 +105,7 @@ def _vectorized_map(images, kernels):
     def filter_one(pair):
         image, kernel = pair
         kernel = ops.broadcast_to(kernel, (*kernel.shape[:2], channels))
-        return ops.depthwise_conv(
-            image[None], kernel[..., None], strides=1, padding="valid"
-        )[0]
+        return depthwise_conv2d(image, kernel)
 
     return ops.vectorized_map(filter_one, (images, kernels))
 

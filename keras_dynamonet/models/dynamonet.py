@@ -190,8 +190,9 @@ class DynamoNet(keras.Model):
         self.action_loss_tracker = keras.metrics.Mean(name="action_loss")
         self.frame_loss_tracker = keras.metrics.Mean(name="frame_loss")
         self.accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
+        # PyTorch refuses to look for more than there are.
         self.top5_accuracy = keras.metrics.SparseTopKCategoricalAccuracy(
-            k=5, name="top5_accuracy"
+            k=min(5, num_classes), name="top5_accuracy"
         )
         self.psnr = {part: PSNR(f"psnr_{part}") for part in ("observed", "unseen")}
         self.psnr_gain = {part: PSNRGain(f"psnr_gain_{part}") for part in self.psnr}
