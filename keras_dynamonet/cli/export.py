@@ -207,6 +207,7 @@ def _check_serving(arguments):
 
 def _serve(source, arguments):
     from keras_dynamonet.exporters.job import JobResult
+    from keras_dynamonet.exporters.parity_report import write_parity
     from keras_dynamonet.exporters.serving import export_serving
 
     say(f"Exporting for TensorFlow Serving to {arguments.serving}")
@@ -222,8 +223,12 @@ def _serve(source, arguments):
         )
     except UserError as error:
         say(f"error: {error}")
-        return JobResult((), tuple(reports), (str(error),))
-    return JobResult((result,), tuple(reports), ())
+        done = JobResult((), tuple(reports), (str(error),))
+    else:
+        done = JobResult((result,), tuple(reports), ())
+    if reports:
+        write_parity(Path(arguments.serving), reports, source=source.clips.source)
+    return done
 
 
 def _open_source(arguments):

@@ -120,6 +120,7 @@ def run_jobs(
             errors.append(str(error))
         else:
             results.append(result)
-    if reports:
-        write_parity(folder, reports, source=source.clips.source)
+        # At once: a later export may be interrupted.
+        if reports:
+            write_parity(folder, reports, source=source.clips.source)
     return JobResult(tuple(results), tuple(reports), tuple(errors))

@@ -63,6 +63,17 @@ def test_failed_export_leaves_nothing_but_the_report(
     assert "FAILED" in (tmp_path / "parity.md").read_text()
 
 
+def test_serving_writes_versions(saved, tmp_path, capsys):
+    pytest.importorskip("tensorflow_serving")
+    served = ["--serving", tmp_path / "s", "--model-name", "a", "--outputs", "logits"]
+    assert export(saved, *served) == 0
+    assert "s/models/a/1" in capsys.readouterr().out.replace("\n", "")
+    assert (tmp_path / "s" / "parity.json").exists()
+    assert (tmp_path / "s" / "models" / "a" / "1" / "saved_model.pb").exists()
+    assert export(saved, *served, "--model-version", "1") == 1
+    assert "s/models/a/1: exists already" in error(capsys)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
