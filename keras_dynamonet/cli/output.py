@@ -124,7 +124,7 @@ def _quiet_standard_error() -> Iterator[None]:
         os.dup2(aside.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except Exception:
             aside.seek(0)
             os.write(saved, aside.read())
             raise

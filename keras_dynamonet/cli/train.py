@@ -14,6 +14,7 @@ from keras_dynamonet.cli.output import (
 )
 from keras_dynamonet.errors import UserError
 from keras_dynamonet.training.config import TrainConfig
+from keras_dynamonet.training.run_directory import RunDirectory, load_run_config
 from keras_dynamonet.training.settings import from_settings, load_settings
 
 TRAIN_EXAMPLES = """\
@@ -95,17 +96,16 @@ def run(arguments: argparse.Namespace) -> int:
     """Trains, or goes on training."""
     if arguments.resume is not None:
         _refuse_other_arguments(arguments)
-        config = None
+        config = load_run_config(RunDirectory(arguments.resume))
     else:
         config = make_config(arguments)
+    _show(config)
     load_tensorflow(verbose=arguments.verbose)
     from keras_dynamonet.cli.progress import TrainingProgress
-    from keras_dynamonet.training.run_directory import RunDirectory
-    from keras_dynamonet.training.trainer import load_run_config, resume, train
+    from keras_dynamonet.training.trainer import resume, train
 
-    _show(config or load_run_config(RunDirectory(arguments.resume)))
     with TrainingProgress() as progress:
-        if config is None:
+        if arguments.resume is not None:
             result = resume(arguments.resume, callbacks=[progress])
         else:
             result = train(config, overwrite=arguments.overwrite, callbacks=[progress])

@@ -13,6 +13,8 @@ from typing import Any
 
 from keras_dynamonet.errors import UserError
 from keras_dynamonet.files import atomic_path
+from keras_dynamonet.training.config import TrainConfig
+from keras_dynamonet.training.settings import from_settings, load_settings
 
 VERSIONED = (
     "keras-dynamonet",
@@ -137,6 +139,18 @@ class RunDirectory:
                 writer = csv.DictWriter(file, names)
                 writer.writeheader()
                 writer.writerows(rows)
+
+
+def load_run_config(run: RunDirectory) -> TrainConfig:
+    """The configuration that a run was started with.
+
+    Raises:
+        UserError: If the folder holds no run.
+    """
+    if not run.config.exists():
+        raise UserError(f"{run.path}: holds no run (no config.json).")
+    settings = load_settings(run.config)
+    return from_settings(TrainConfig, {**settings, "run_dir": str(run.path)})
 
 
 def describe_environment() -> dict[str, Any]:

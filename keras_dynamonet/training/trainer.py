@@ -18,9 +18,12 @@ from keras_dynamonet.training.checkpoints import (
 )
 from keras_dynamonet.training.config import TrainConfig
 from keras_dynamonet.training.model_setup import build_model, compile_model
-from keras_dynamonet.training.run_directory import RunDirectory, describe_environment
+from keras_dynamonet.training.run_directory import (
+    RunDirectory,
+    describe_environment,
+    load_run_config,
+)
 from keras_dynamonet.training.session import Session
-from keras_dynamonet.training.settings import from_settings, load_settings
 from keras_dynamonet.training.training_data import (
     TrainingData,
     clip_spec,
@@ -145,18 +148,6 @@ def resume(
         restore_optimizer(run.last, model)
         spec = clip_spec(config, model)
         return _finish(Session(config, run, data, model, spec, state), callbacks)
-
-
-def load_run_config(run: RunDirectory) -> TrainConfig:
-    """The configuration that a run was started with.
-
-    Raises:
-        UserError: If the folder holds no run.
-    """
-    if not run.config.exists():
-        raise UserError(f"{run.path}: holds no run (no config.json).")
-    settings = load_settings(run.config)
-    return from_settings(TrainConfig, {**settings, "run_dir": str(run.path)})
 
 
 def _finish(

@@ -10,9 +10,9 @@ import pytest
 from keras_dynamonet.data.manifest import load_manifest
 from keras_dynamonet.errors import UserError
 from keras_dynamonet.training.evaluation import evaluate
-from keras_dynamonet.training.run_directory import RunDirectory
+from keras_dynamonet.training.run_directory import RunDirectory, load_run_config
 from keras_dynamonet.training.trained_model import load_trained_model
-from keras_dynamonet.training.trainer import load_run_config, train
+from keras_dynamonet.training.trainer import train
 from tests.tiny_runs import tiny_config
 
 
