@@ -4,6 +4,7 @@ Inputs and weights come from seeds of NumPy, so that they are the same everywher
 test compares what the backends make of them.
 """
 
+import contextlib
 import sys
 
 import keras
@@ -85,15 +86,31 @@ def compiled(layer):
     return jax.jit(lambda inputs: layer(inputs))
 
 
+@contextlib.contextmanager
+def quick_compilation():
+    """Lets JAX skip its optimisations, which here take longer than running."""
+    if keras.backend.backend() != "jax":
+        yield
+        return
+    import jax
+
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    # Not for training: there, the maximum that XLA computes again for its gradient can
+    # differ from the first by a rounding, and 0 / 0 elements equal it.
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
 def model_outputs(source):
     """Predictions, then the losses and the weights of one step of training.
 
     With a learning rate of 1 the change of a weight is its gradient.
     """
     # Equal widths: JAX compiles the initialiser of every shape anew.
-    backbone = tiny_backbone(widths=(4, 4, 4, 4))
-    model = DynamoNet(backbone, 3, filter_source=source, kernel_size=3)
-    set_weights(model)
+    with quick_compilation():
+        backbone = tiny_backbone(widths=(4, 4, 4, 4))
+        model = DynamoNet(backbone, 3, filter_source=source, kernel_size=3)
+        set_weights(model)
     clips = np.concatenate([shifted_clips([(0, 1), (1, 0)]), random_clips(2)])
     outputs = model.predict(clips, verbose=0)
     before = [np.array(weight) for weight in model.get_weights()]
@@ -116,7 +133,8 @@ def model_outputs(source):
 
 def compute():
     """All numbers to compare, by name."""
-    outputs = layer_outputs()
+    with quick_compilation():
+        outputs = layer_outputs()
     for source in ("solved", "generated"):
         outputs |= model_outputs(source)
     return {

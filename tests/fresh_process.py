@@ -25,8 +25,6 @@ def run_python(*arguments, backend="tensorflow"):
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "CUDA_VISIBLE_DEVICES": "",
         "JAX_PLATFORMS": "cpu",
-        # Compiling takes longer than running what the tests run.
-        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
     }
     result = subprocess.run(
         [sys.executable, *map(str, arguments)],
