@@ -36,7 +36,10 @@ def test_outputs_are_what_their_names_say(network):
         "next_frame": raw["next_frames"][:, -1],
     }
     for name, value in expected.items():
-        np.testing.assert_allclose(outputs[name], value, atol=1e-5, err_msg=name)
+        # Batches of another size round otherwise, which the ill-conditioned equations
+        # of the filters make ten times larger.
+        atol = 1e-4 if name == "motion_filters" else 1e-5
+        np.testing.assert_allclose(outputs[name], value, atol=atol, err_msg=name)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
