@@ -1,5 +1,6 @@
 """Tiny networks with weights as after training, and clips that move."""
 
+import keras
 import numpy as np
 
 from keras_dynamonet import DynamoNet
@@ -20,6 +21,7 @@ STEMS = {"small": {"stem": "small"}, "pooled": {"stem": "7x7x7", "size": 32}}
 def tiny_network(stem="small", seed=0, backbone=None, **kwargs):
     """A network in which every weight and statistic matters."""
     kwargs.setdefault("kernel_size", 3)
+    keras.utils.set_random_seed(seed)
     network = DynamoNet.from_preset(
         "nano-16f",
         num_classes=5,

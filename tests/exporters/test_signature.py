@@ -36,9 +36,9 @@ def test_outputs_are_what_their_names_say(network):
         "next_frame": raw["next_frames"][:, -1],
     }
     for name, value in expected.items():
-        # Batches of another size round otherwise, which the ill-conditioned equations
-        # of the filters make ten times larger.
-        atol = 1e-4 if name == "motion_filters" else 1e-5
+        # Batches of another size round otherwise: 1e-5 of values up to 2, measured
+        # over four seeds, and the ill-conditioned filters are the worst.
+        atol = 1e-4 if name == "motion_filters" else 3e-5
         np.testing.assert_allclose(outputs[name], value, atol=atol, err_msg=name)
 
 
