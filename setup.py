@@ -60,6 +60,7 @@ EXTRAS = {
         "openvino>=2025.0,<2027",
         "pytest>=8.3,<10",
         "ruff>=0.12,<0.18",
+        "safetensors>=0.5,<0.9",
         "setuptools>=77",
     ],
 }
