@@ -125,7 +125,8 @@ def convert(
     content = _convert_graph(folded, source.outputs, precision, batch)
     if precision == "int8":
         ranges = measure_ranges(content, source.clips.calibration)
-        parts = (folded.backbone.name, folded.motion_descriptor.name)
+        # The slash keeps the name of the whole network from matching.
+        parts = (f"/{folded.backbone.name}", f"/{folded.motion_descriptor.name}")
         content = quantise(content, ranges, parts)
         check_int8(content, parts)
     check_builtin(content)

@@ -36,6 +36,9 @@ _ARITHMETIC = ("ADD", "MEAN", "MUL")
 # Ranges below it mean "always zero". A scale as small as theirs overflows the integer
 # arithmetic of the runtimes, which then refuse the file.
 _LEAST_RANGE = 1e-6
+# XNNPACK refuses convolutions from 256 on: products of input and weight must not be
+# that much coarser than the output.
+_LARGEST_RATIO = 128
 
 
 def measure_ranges(content: bytes, clips: np.ndarray) -> dict[int, tuple[float, float]]:
@@ -129,7 +132,9 @@ def quantise(content: bytes, ranges: Ranges, layers: tuple[str, ...]) -> bytes:
                 scale, zero_point = shared.pop()
             inputs = [editor.rescale(tensor, scale, zero_point) for tensor in inputs]
         if operator.kind in _WITH_WEIGHTS:
-            inputs[1:] = _quantise_weights(editor, operator, inputs[0])
+            inputs[1:], product = _quantise_weights(editor, operator, inputs[0])
+            limits = ranges[operator.outputs[0]]
+            scale, zero_point = _parameters(limits, product / _LARGEST_RATIO)
         editor.add_int8(operator, inputs, scale, zero_point)
     return editor.finish()
 
@@ -142,17 +147,17 @@ def _is_computed(editor, operator):
     )
 
 
-def _parameters(limits):
+def _parameters(limits, least_scale=0.0):
     """Scale and zero point of a range; zero has an exact code, which padding needs."""
     low, high = min(limits[0], 0.0), max(limits[1], 0.0)
     if high - low < _LEAST_RANGE:
         low, high = -1.0, 1.0
-    scale = float(np.float32((high - low) / 255))
+    scale = float(np.float32(max((high - low) / 255, least_scale)))
     return scale, int(np.clip(round(-128 - low / scale), -128, 127))
 
 
 def _quantise_weights(editor, operator, image):
-    """Weights and bias in integers, as new tensors."""
+    """Weights and bias in integers, and the coarsest product of input and weight."""
     kernel = editor.constant(operator.inputs[1])
     filters = kernel.shape[0]
     has_bias = len(operator.inputs) > 2 and operator.inputs[2] >= 0
@@ -173,4 +178,4 @@ def _quantise_weights(editor, operator, image):
         np.rint(bias / bias_scales).astype("int32"),
         bias_scales,
     )
-    return [kernel_tensor, bias_tensor]
+    return [kernel_tensor, bias_tensor], float(bias_scales.max())
