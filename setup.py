@@ -12,7 +12,7 @@ from setuptools import find_namespace_packages, setup
 ROOT = Path(__file__).parent
 
 RUNTIME = [
-    "av>=14.0,<20",
+    "av>=18.1,<20",
     "jinja2>=3.1,<4",
     "keras>=3.12,<3.16",
     "markupsafe>=2.1,<4",

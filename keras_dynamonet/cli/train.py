@@ -14,6 +14,7 @@ from keras_dynamonet.cli.output import (
 )
 from keras_dynamonet.errors import UserError
 from keras_dynamonet.training.config import TrainConfig
+from keras_dynamonet.training.experiments import EXPERIMENTS, experiment_settings
 from keras_dynamonet.training.run_directory import RunDirectory, load_run_config
 from keras_dynamonet.training.settings import from_settings, load_settings
 
@@ -81,10 +82,15 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
             "--overwrite", action="store_true", help="replace an earlier run in RUN"
         )
         parser.add_argument(
+            "--experiment",
+            choices=tuple(EXPERIMENTS),
+            help="start from the settings of a published recipe",
+        )
+        parser.add_argument(
             "--config",
             metavar="FILE",
             help="settings as TOML or JSON, e.g. another run's config.json; "
-            "flags have the last word",
+            "has the last word over --experiment, and flags over both",
         )
         parser.add_argument(
             "--json", action="store_true", help="print the outcome as JSON"
@@ -127,12 +133,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def make_config(arguments: argparse.Namespace) -> TrainConfig:
-    """The configuration that file and flags make together.
+    """The configuration that experiment, file and flags make together.
 
     Raises:
         UserError: If a setting is unknown or wrong, or DATA is missing.
     """
     settings: dict[str, Any] = {}
+    if arguments.experiment is not None:
+        settings.update(experiment_settings(arguments.experiment))
     if arguments.config is not None:
         settings.update(load_settings(arguments.config))
     settings.update(given_settings(arguments), task=arguments.task)
@@ -151,6 +159,7 @@ def _refuse_other_arguments(arguments: argparse.Namespace) -> None:
     for name, flag in (
         ("data", "DATA"),
         ("run_dir", "--run"),
+        ("experiment", "--experiment"),
         ("config", "--config"),
         ("overwrite", "--overwrite"),
     ):

@@ -33,6 +33,15 @@ def test_flags_have_the_last_word_over_the_file(tmp_path):
     assert config_of("train", "other", "--config", str(file)).data == "other"
 
 
+def test_file_and_flags_have_the_last_word_over_an_experiment(tmp_path):
+    (tmp_path / "config.toml").write_text("batch_size = 32\n")
+    config = config_of(
+        *("train", "videos", "--experiment", "fine-tune-last-stage"),
+        *("--config", str(tmp_path / "config.toml"), "--epochs", "7"),
+    )
+    assert (config.freeze, config.batch_size, config.epochs) == ("stage3", 32, 7)
+
+
 def test_another_runs_config_does_not_lead_into_that_run(tmp_path):
     TrainConfig(data="videos", run_dir="runs/old").save(tmp_path / "config.json")
     config = config_of("train", "--config", str(tmp_path / "config.json"))
@@ -57,6 +66,7 @@ def test_videos_must_be_named():
         (["--epochs", "3"], "--epochs"),
         (["--run", "runs/b"], "--run"),
         (["--config", "c.toml"], "--config"),
+        (["--experiment", "kinetics-from-scratch"], "--experiment"),
         (["--overwrite"], "--overwrite"),
     ],
 )
