@@ -150,10 +150,15 @@ class FrameFilterGenerator(_FilterOutput):
         self.output_layer.build((batch, self.num_frames, self.units))
 
     def call(self, inputs):
+        _, feature_frames, height, width, channels = inputs.shape
         mean = ops.mean(inputs, axis=(2, 3))
-        peak = ops.max(inputs, axis=(2, 3))
+        # A pool, not `ops.max`, whose gradient looks for the elements equal to the
+        # maximum: XLA may compute them again with another rounding and find none.
+        images = ops.reshape(inputs, (-1, height, width, channels))
+        peak = ops.max_pool(images, (height, width), strides=1, padding="valid")
+        peak = ops.reshape(peak, (-1, feature_frames, channels))
         features = ops.concatenate([mean, peak], axis=-1)
-        features = ops.repeat(features, self.num_frames // inputs.shape[1], axis=1)
+        features = ops.repeat(features, self.num_frames // feature_frames, axis=1)
         return self._as_filters(self.output_layer(self.hidden(features)))
 
     def get_config(self):
