@@ -11,6 +11,7 @@ from keras_dynamonet.data.clip_sources import EvaluationViews, TrainingClips
 from keras_dynamonet.data.labels import UNLABELLED
 from keras_dynamonet.data.leave_quietly import idle_at_exit
 from keras_dynamonet.data.manifest import Manifest
+from keras_dynamonet.data.process_share import local_batch_size, sample_of_process
 from keras_dynamonet.data.transforms import Augmentation
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ def training_dataset(
     max_bad_share: float = 0.1,
     workers: int | None = None,
     bad_file_log: BadFileLog | None = None,
+    process_index: int = 0,
+    process_count: int = 1,
 ) -> "tf.data.Dataset":
     """The endless stream of training batches, from `start_step` on.
 
@@ -41,7 +44,8 @@ def training_dataset(
     Args:
         manifest: The videos; label -1 is passed on for unlabelled ones.
         spec: Shape and pace of the clips.
-        batch_size: Clips in a batch; batches run across the ends of epochs.
+        batch_size: Clips in a step, over all processes; steps run across the ends of
+            epochs.
         seed: Not negative.
         augmentation: What may vary from clip to clip; None for the defaults.
         start_step: Number of the first batch.
@@ -52,10 +56,13 @@ def training_dataset(
             is bad.
         workers: Decoding threads. None takes one for each processor, at most 16.
         bad_file_log: Collects bad files and keeps the error that ended the stream.
+        process_index: Which of several training processes reads this stream, from 0.
+        process_count: How many there are; each reads its own part of every step, see
+            `sample_of_process`, and counts the bad files of its part only.
 
     Returns:
-        Dataset of (clips, labels): uint8 `(batch_size, T + 1, size, size, 3)` and
-        int32 `(batch_size,)`.
+        Dataset of (clips, labels): uint8 `(batch, T + 1, size, size, 3)` and int32
+        `(batch,)`, where `batch = batch_size / process_count`.
 
     Raises:
         ValueError: An argument is out of range.
@@ -77,6 +84,9 @@ def training_dataset(
     if start_step < 0:
         raise ValueError(f"`start_step` must not be negative. Received: {start_step}.")
     _check_batch_size(batch_size)
+    local_batch = local_batch_size(batch_size, process_count)
+    # Refuses a wrong index here rather than in the threads of tf.data.
+    sample_of_process(0, batch_size, process_index, process_count)
     clips = TrainingClips(
         manifest,
         spec,
@@ -91,7 +101,10 @@ def training_dataset(
         clips, lambda _: (np.zeros(shape, np.uint8), np.int32(UNLABELLED))
     )
 
-    def load(sample):
+    def load(local_sample):
+        sample = sample_of_process(
+            local_sample, batch_size, process_index, process_count
+        )
         clip, label = tf.numpy_function(
             load_sample, [sample], [tf.uint8, tf.int32], stateful=False
         )
@@ -100,9 +113,9 @@ def training_dataset(
         return clip, label
 
     return (
-        tf.data.Dataset.range(start_step * batch_size, np.iinfo(np.int64).max)
+        tf.data.Dataset.range(start_step * local_batch, np.iinfo(np.int64).max)
         .map(load, num_parallel_calls=_num_workers(workers), deterministic=True)
-        .batch(batch_size, drop_remainder=True)
+        .batch(local_batch, drop_remainder=True)
         .prefetch(_BATCHES_AHEAD)
     )
 

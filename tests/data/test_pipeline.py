@@ -72,6 +72,31 @@ def test_the_stream_is_that_of_the_plain_function(eight_videos):
             assert labels[k] == label
 
 
+@pytest.mark.parametrize("processes", [2, 4])
+def test_processes_read_disjoint_parts_of_each_step(eight_videos, processes):
+    whole = take(training_dataset(eight_videos, SPEC, batch_size=4, seed=3), 5)[1:]
+    parts = [
+        take(
+            training_dataset(
+                eight_videos,
+                SPEC,
+                batch_size=4,
+                seed=3,
+                start_step=1,
+                process_index=index,
+                process_count=processes,
+            ),
+            4,
+        )
+        for index in range(processes)
+    ]
+    for step, (clips, labels) in enumerate(whole):
+        shares = [part[step] for part in parts]
+        assert {len(clips) for clips, _ in shares} == {4 // processes}
+        np.testing.assert_array_equal(np.concatenate([c for c, _ in shares]), clips)
+        np.testing.assert_array_equal(np.concatenate([n for _, n in shares]), labels)
+
+
 def test_original_error_survives_tf_data(with_bad_files):
     log = BadFileLog()
     dataset = training_dataset(
@@ -136,12 +161,14 @@ def test_evaluation_drops_bad_files(with_bad_files):
         ({"batch_size": 0}, "`batch_size` must be at least 1"),
         ({"start_step": -1}, "`start_step` must not be negative"),
         ({"workers": 0}, "`workers` must be at least 1 or None"),
+        ({"process_count": 3}, "`process_count` must be positive and divide"),
+        ({"process_index": 1}, "`process_index` must lie in"),
     ],
 )
 def test_bad_arguments(eight_videos, arguments, message):
     with pytest.raises(ValueError, match=message):
         training_dataset(eight_videos, SPEC, **{"batch_size": 2, "seed": 0} | arguments)
-    if "start_step" not in arguments:
+    if arguments.keys() <= {"batch_size", "workers"}:
         with pytest.raises(ValueError, match=message):
             evaluation_dataset(eight_videos, SPEC, **{"batch_size": 2} | arguments)
 
