@@ -7,6 +7,8 @@ and gives one number a clip, `(batch,)`, before Keras's reduction.
 import keras
 from keras import ops
 
+from keras_dynamonet.layers import backend_ops
+
 _FRAME_AXES = (1, 2, 3, 4)
 
 
@@ -140,15 +142,17 @@ class GradientDifferenceFrameLoss(keras.losses.Loss):
         super().__init__(name=name, **kwargs)
 
     def call(self, y_true, y_pred):
-        def strengths(frames):
-            rows = ops.abs(frames[:, :, 1:] - frames[:, :, :-1])
-            columns = ops.abs(frames[:, :, :, 1:] - frames[:, :, :, :-1])
-            return rows, columns
+        def strength(frames, axis):
+            size = frames.shape[axis]
+            after = backend_ops.crop(frames, axis, 1, size)
+            return ops.abs(after - backend_ops.crop(frames, axis, 0, size - 1))
 
-        pairs = zip(strengths(y_true), strengths(y_pred), strict=True)
         return sum(
-            ops.mean(ops.abs(real - predicted), axis=_FRAME_AXES)
-            for real, predicted in pairs
+            ops.mean(
+                ops.abs(strength(y_true, axis) - strength(y_pred, axis)),
+                axis=_FRAME_AXES,
+            )
+            for axis in (2, 3)
         )
 
 

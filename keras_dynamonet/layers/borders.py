@@ -2,6 +2,8 @@
 
 from keras import ops
 
+from keras_dynamonet.layers import backend_ops
+
 BORDERS = ("replicate", "reflect", "zeros")
 
 
@@ -48,4 +50,6 @@ def crop_rim(frames, size):
     """
     if size == 0:
         return frames
-    return frames[:, :, size:-size, size:-size]
+    for axis in (2, 3):
+        frames = backend_ops.crop(frames, axis, size, frames.shape[axis] - size)
+    return frames

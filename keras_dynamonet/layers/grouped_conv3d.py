@@ -1,5 +1,7 @@
 """A 3D convolution with groups that is fast and exportable everywhere."""
 
+from typing import NamedTuple
+
 import keras
 from keras import ops
 
@@ -138,9 +140,7 @@ class GroupedConv3D(keras.layers.Layer):
             "groups": self.groups,
             "use_bias": self.use_bias,
             "form": self.form,
-            "kernel_initializer": keras.initializers.serialize(
-                self.kernel_initializer
-            ),
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
         }
 
     def _resolved_form(self):
@@ -164,23 +164,35 @@ def _traced(inputs, kernel, bias, strides, padding):
 
 
 def _planar(inputs, kernel, bias, strides, padding):
-    kernel, tap_inputs = _meet_taps(inputs, kernel, strides, padding)
+    # The middle tap meets every frame: its term, the first, has the full size.
+    taps = sorted(
+        _meet_taps(inputs.shape[1], kernel.shape[0], strides[0]),
+        key=lambda tap: abs(tap.index - padding[0]),
+    )
+    new_frames = taps[0].stop
+    kernels = ops.unstack(kernel, axis=0)
     total = None
-    for tap, frames in enumerate(tap_inputs):
-        term = _conv_images(frames, kernel[tap], strides, padding)
+    for tap in taps:
+        frames = _every(inputs, tap.source, tap.stop - tap.first, strides[0])
+        images = _conv_images(frames, kernels[tap.index], strides, padding)
+        term = _as_clip(images, frames.shape[1])
+        missing = (tap.first, new_frames - tap.stop)
+        if any(missing):
+            term = ops.pad(term, [[0, 0], missing, [0, 0], [0, 0], [0, 0]])
         total = term if total is None else total + term
-    return _as_clip(_add(total, bias), tap_inputs[0].shape[1])
+    return _add(total, bias)
 
 
 def _stacked(inputs, kernel, bias, strides, padding):
-    kernel, tap_inputs = _meet_taps(inputs, kernel, strides, padding)
+    met = _meet_taps(inputs.shape[1], kernel.shape[0], strides[0])
+    kernel = kernel[met[0].index : met[-1].index + 1]
     taps, height, width, group_channels, filters = kernel.shape
     groups = inputs.shape[-1] // group_channels
     # Within a group the channels of all taps must lie side by side:
     # [g0: tap0 tap1 tap2][g1: tap0 tap1 tap2] ...
     split = [
         ops.reshape(frames, (-1, *frames.shape[1:-1], groups, group_channels))
-        for frames in tap_inputs
+        for frames in _padded_frames(inputs, met, strides[0], padding[0])
     ]
     stack = ops.concatenate(split, axis=-1)
     stack = ops.reshape(stack, (-1, *stack.shape[1:-2], taps * inputs.shape[-1]))
@@ -192,26 +204,56 @@ def _stacked(inputs, kernel, bias, strides, padding):
     return _as_clip(_add(images, bias), stack.shape[1])
 
 
-def _meet_taps(inputs, kernel, strides, padding):
-    """The temporal taps that meet a frame, and the frames that each of them meets.
+class _Tap(NamedTuple):
+    """Where a temporal tap of the kernel meets frames instead of padding."""
 
-    A clip of one frame meets the middle tap alone. Convolutions over nothing but
-    padding are left out: they cost time, and no 8-bit scale fits an output that is
-    always zero.
+    index: int
+    first: int  # first output frame
+    stop: int  # behind the last output frame
+    source: int  # input frame that the first output frame sees
 
-    Returns:
-        The kernel with the taps left, and for each a tensor `(batch, new_frames, ...)`.
+
+def _meet_taps(frames, taps, stride):
+    """The temporal taps that meet a frame.
+
+    Those that meet nothing but padding are left out: they cost time, and no 8-bit scale
+    fits an output that is always zero. A clip of one frame meets the middle tap alone.
     """
-    taps, stride, pad = kernel.shape[0], strides[0], padding[0]
-    frames = inputs.shape[1]
-    new_frames = -(-frames // stride)
+    pad, new_frames = taps // 2, -(-frames // stride)
+    met = []
+    for index in range(taps):
+        offset = index - pad  # output frame t sees input frame t * stride + offset
+        first = -(min(offset, 0) // stride)
+        stop = min((frames - 1 - offset) // stride + 1, new_frames)
+        if first < stop:
+            met.append(_Tap(index, first, stop, first * stride + offset))
+    return met
+
+
+def _every(inputs, start, count, stride):
+    """`count` frames, each `stride` behind the one before, with a cheap gradient."""
+    _, frames, height, width, channels = inputs.shape
+    if stride == 1 and count == frames:
+        return inputs
+    stop = start + count * stride
+    if stop > frames:
+        inputs = ops.pad(inputs, [[0, 0], [0, stop - frames], *[[0, 0]] * 3])
+    inputs = backend_ops.crop(inputs, 1, start, stop)
+    if stride == 1:
+        return inputs
+    phases = ops.reshape(inputs, (-1, count, stride, height * width * channels))
+    phase = backend_ops.crop(phases, 2, 0, 1)
+    return ops.reshape(phase, (-1, count, height, width, channels))
+
+
+def _padded_frames(inputs, met, stride, pad):
+    """For each tap a tensor `(batch, new_frames, ...)`, zero where it meets padding."""
+    new_frames = -(-inputs.shape[1] // stride)
+    if len(met) == 1:
+        return [inputs if stride == 1 else inputs[:, ::stride]]
     span = (new_frames - 1) * stride + 1  # from the first output's frame to the last's
-    met = [tap for tap in range(taps) if pad - span < tap < pad + frames]
-    if taps == 1:
-        return kernel, [inputs if stride == 1 else inputs[:, ::stride]]
     padded = ops.pad(inputs, [[0, 0], [pad, pad], [0, 0], [0, 0], [0, 0]])
-    kernel = kernel[met[0] : met[-1] + 1]
-    return kernel, [padded[:, tap : tap + span : stride] for tap in met]
+    return [padded[:, tap.index : tap.index + span : stride] for tap in met]
 
 
 def _conv_images(inputs, kernel, strides, padding):

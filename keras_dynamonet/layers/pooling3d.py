@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_dynamonet.layers import backend_ops
 from keras_dynamonet.layers.arguments import triple
 
 FORMS = ("auto", "native", "planar")
@@ -108,8 +109,8 @@ class MaxPool3D(_Pooling3D):
         for axis, pad in enumerate(self.padding, start=1):
             if pad:
                 size = inputs.shape[axis]
-                first = _take(inputs, axis, 0, 1)
-                last = _take(inputs, axis, size - 1, size)
+                first = backend_ops.crop(inputs, axis, 0, 1)
+                last = backend_ops.crop(inputs, axis, size - 1, size)
                 inputs = ops.concatenate(
                     [first] * pad + [inputs] + [last] * pad, axis=axis
                 )
@@ -151,9 +152,3 @@ class AveragePool3D(_Pooling3D):
 
     def _pool(self, inputs, pool_size, strides):
         return ops.average_pool(inputs, pool_size, strides, padding="valid")
-
-
-def _take(inputs, axis, start, stop):
-    index = [slice(None)] * len(inputs.shape)
-    index[axis] = slice(start, stop)
-    return inputs[tuple(index)]

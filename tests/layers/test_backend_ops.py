@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from keras_dynamonet.layers import backend_ops
 from tests import oracles
@@ -44,3 +45,14 @@ def test_batch_normalise_returns_the_biased_variance():
 def test_gpu_is_visible_agrees_with_tensorflow():
     tf = pytest.importorskip("tensorflow")
     assert backend_ops.gpu_is_visible() == bool(tf.config.list_physical_devices("GPU"))
+
+
+def test_crop_takes_a_range_and_passes_the_gradient_to_it_alone():
+    inputs = tf.constant(np.arange(24.0).reshape(2, 4, 3))
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        part = backend_ops.crop(inputs, axis=1, start=1, stop=3)
+    np.testing.assert_array_equal(part, inputs.numpy()[:, 1:3])
+    expected = np.zeros((2, 4, 3))
+    expected[:, 1:3] = 1.0
+    np.testing.assert_array_equal(tape.gradient(part, inputs), expected)
