@@ -29,6 +29,7 @@ PROGRAMS = {
     ),
     "summary": ("summary", "count the weights and the arithmetic of a network"),
     "scan": ("scan", "list the videos that cannot be read, and why"),
+    "pack": ("pack", "pack videos into shards that are read many times faster"),
     "mocap": ("mocap", "render the motion-capture benchmark to mp4 files"),
 }
 """Module in this package and help text of each program, in the order of `--help`.

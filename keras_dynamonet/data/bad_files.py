@@ -2,7 +2,6 @@
 
 import logging
 import threading
-from collections.abc import Sequence
 
 from keras_dynamonet.data.video_file import VideoError, VideoTooShortError
 from keras_dynamonet.errors import UserError
@@ -65,29 +64,6 @@ class BadFileLog:
         if not known:
             _logger.warning("%s video: %s", "Short" if short else "Bad", error)
 
-    def check_share(self, paths: Sequence[str], max_bad_share: float) -> None:
-        """Raises if more than one, and too large a share, of `paths` is bad.
-
-        Args:
-            paths: All files of the data set.
-            max_bad_share: Largest tolerable share, in [0, 1].
-
-        Raises:
-            UserError: Says how many are bad, names one, and points to `dynamonet scan`.
-        """
-        with self._lock:
-            bad = len(self._reasons)
-            if bad <= 1 or bad <= max_bad_share * len(paths):
-                return
-            bad_here = sorted(self._reasons.keys() & set(paths))
-        if len(bad_here) > 1 and len(bad_here) > max_bad_share * len(paths):
-            raise UserError(
-                f"{len(bad_here)} of {len(paths)} videos cannot be read, more than the "
-                f"tolerated share of {max_bad_share:.0%} (first: {bad_here[0]}: "
-                f"{self._reasons[bad_here[0]]}). List them with `dynamonet scan DATA` "
-                "and mend or remove them."
-            )
-
     def fail(self, error: UserError) -> None:
         """Keeps the first error that ended the pipeline, for `raise_if_failed`."""
         with self._lock:
@@ -123,3 +99,45 @@ class BadFileLog:
             ]
             for name, files in (("bad", self.reasons), ("too_short", self.too_short))
         }
+
+
+class BadShare:
+    """Stops a data set of which too many videos cannot be read. Safe to share.
+
+    Args:
+        count: Number of videos in the data set.
+        max_bad_share: Largest tolerable share of bad ones, in [0, 1]. One bad video
+            never stops anything.
+
+    Example:
+
+    >>> share = BadShare(2, max_bad_share=0.5)
+    >>> share.add(1, VideoError("a.mp4", "the file is empty"))
+    >>> share.check()
+    """
+
+    def __init__(self, count: int, max_bad_share: float):
+        self._count = count
+        self._max_bad_share = max_bad_share
+        self._first: VideoError | None = None
+        self._bad: set[int] = set()
+
+    def add(self, index: int, error: VideoError) -> None:
+        """Counts video number `index` as bad, once."""
+        self._first = self._first or error
+        self._bad.add(index)
+
+    def check(self) -> None:
+        """Raises if more than one, and too large a share, of the videos is bad.
+
+        Raises:
+            UserError: Says how many are bad, names one, and points to `dynamonet scan`.
+        """
+        bad = len(self._bad)
+        if bad > 1 and bad > self._max_bad_share * self._count:
+            raise UserError(
+                f"{bad} of {self._count} videos cannot be read, more than the "
+                f"tolerated share of {self._max_bad_share:.0%} (first: "
+                f"{self._first.path}: {self._first.reason}). List them with "
+                "`dynamonet scan DATA` and mend or remove them."
+            )

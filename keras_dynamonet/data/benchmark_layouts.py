@@ -3,9 +3,9 @@
 import re
 from pathlib import Path
 
+from keras_dynamonet.data.entry_table import Entry
 from keras_dynamonet.data.list_layouts import csv_header, read_csv_rows
 from keras_dynamonet.data.listing import (
-    Entry,
     Listing,
     canonical_split,
     find_video_root,
@@ -60,7 +60,7 @@ def read_ucf101(data: Path, video_root: Path | None = None) -> Listing:
                     f"{path}, line {number}: expected CLASS/VIDEO, found {line!r}."
                 )
             label = video.split("/")[-2]
-            entries.append(Entry(video, label, split, f"{path}, line {number}"))
+            entries.append(Entry(video, label, split, str(path), number))
     root = video_root or _look_around(data, folder, entries, "UCF-101")
     return Listing("ucf101", root, entries, class_names, overlapping_splits=True)
 
@@ -101,7 +101,7 @@ def read_hmdb51(data: Path, video_root: Path | None = None) -> Listing:
                 continue
             split = _numbered_split(_HMDB_SPLITS[use], int(match[2]), False)
             entries.append(
-                Entry(f"{match[1]}/{video.strip()}", match[1], split, source)
+                Entry(f"{match[1]}/{video.strip()}", match[1], split, str(path), number)
             )
     root = video_root or _look_around(data, folder, entries, "hmdb51_org")
     class_names = tuple(sorted(names))
@@ -153,7 +153,8 @@ def read_kinetics(data: Path, video_root: Path | None = None) -> Listing:
                 path,
                 row.get("label") or None,
                 canonical_split(split) if split else None,
-                source,
+                str(data),
+                number,
             )
         )
     if missing and not entries:

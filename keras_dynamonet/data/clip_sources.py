@@ -10,7 +10,7 @@ import functools
 
 import numpy as np
 
-from keras_dynamonet.data.bad_files import BAD_FILE_POLICIES, BadFileLog
+from keras_dynamonet.data.bad_files import BAD_FILE_POLICIES, BadFileLog, BadShare
 from keras_dynamonet.data.clip_sampling import (
     ClipSpec,
     clip_times,
@@ -18,6 +18,7 @@ from keras_dynamonet.data.clip_sampling import (
     uniform_starts,
 )
 from keras_dynamonet.data.manifest import Manifest
+from keras_dynamonet.data.shuffle import Shuffle
 from keras_dynamonet.data.transforms import (
     Augmentation,
     apply_transform,
@@ -25,7 +26,7 @@ from keras_dynamonet.data.transforms import (
     uniform_crops,
 )
 from keras_dynamonet.data.video_file import VideoError, VideoTooShortError
-from keras_dynamonet.data.video_reader import VideoReader
+from keras_dynamonet.data.video_opening import open_video_reader
 from keras_dynamonet.errors import UserError
 
 # Streams of random numbers that must not meet, whatever epoch and video are.
@@ -83,9 +84,9 @@ class TrainingClips:
         self.bad_files = bad_files
         self.max_bad_share = max_bad_share
         self.bad_file_log = bad_file_log if bad_file_log is not None else BadFileLog()
-        self._paths = [manifest.path(i) for i in range(len(manifest))]
+        self._bad_videos = BadShare(len(manifest), max_bad_share)
         # Threads work on the end of one epoch and the beginning of the next.
-        self._permutation = functools.lru_cache(maxsize=2)(self._draw_permutation)
+        self._shuffle = functools.lru_cache(maxsize=2)(self._draw_shuffle)
 
     def __call__(self, sample: int) -> tuple[np.ndarray, np.int32]:
         """Returns sample number `sample`.
@@ -103,12 +104,12 @@ class TrainingClips:
             self.bad_file_log.fail(error)
             raise
 
-    def order(self, epoch: int) -> np.ndarray:
-        """The order of the videos in an epoch: int64, shape `(videos,)`."""
-        return self._permutation(epoch)
+    def order(self, epoch: int) -> Shuffle:
+        """The order of the videos in an epoch: which video comes at each place."""
+        return self._shuffle(epoch)
 
-    def _draw_permutation(self, epoch: int) -> np.ndarray:
-        return self._rng(_PERMUTATION, epoch).permutation(len(self.manifest))
+    def _draw_shuffle(self, epoch: int) -> Shuffle:
+        return Shuffle(len(self.manifest), self._rng(_PERMUTATION, epoch))
 
     def _rng(self, *stream: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, *stream])
@@ -116,14 +117,14 @@ class TrainingClips:
     def _load_sample(self, epoch: int, position: int) -> tuple[np.ndarray, np.int32]:
         count = len(self.manifest)
         order = self.order(epoch)
-        index = int(order[position])
+        index = order[position]
         draws = 1 + (_RESAMPLES if self.bad_files == "resample" else 0)
         clip = self._try_video(index, epoch, draws)
         if clip is None:
             # From a random place on, all other videos in turn.
             place = int(self._rng(_SUBSTITUTE, epoch, index).integers(count))
             for offset in range(count):
-                index = int(order[(place + offset) % count])
+                index = order[(place + offset) % count]
                 clip = self._try_video(index, epoch, draws)
                 if clip is not None:
                     break
@@ -144,12 +145,13 @@ class TrainingClips:
                     break
                 if self.bad_files == "raise":
                     raise
-        self.bad_file_log.check_share(self._paths, self.max_bad_share)
+                self._bad_videos.add(index, error)
+        self._bad_videos.check()
         return None
 
     def _load_clip(self, index: int, rng: np.random.Generator) -> np.ndarray:
         transform = draw_transform(rng, self.augmentation, self.spec.size)
-        with VideoReader(self._paths[index]) as video:
+        with open_video_reader(self.manifest.path(index)) as video:
             start = random_start(video, self.spec, rng)
             frames = video.read_frames(
                 clip_times(video, self.spec, start), short_side=transform.short_side
@@ -209,7 +211,7 @@ class EvaluationViews:
         self.bad_files = bad_files
         self.max_bad_share = max_bad_share
         self.bad_file_log = bad_file_log if bad_file_log is not None else BadFileLog()
-        self._paths = [manifest.path(i) for i in range(len(manifest))]
+        self._bad_videos = BadShare(len(manifest), max_bad_share)
 
     def __call__(self, index: int) -> np.ndarray:
         """Returns the views of one video, none if it is bad.
@@ -228,8 +230,10 @@ class EvaluationViews:
             if self.bad_files == "raise" and not too_short:
                 self.bad_file_log.fail(error)
                 raise
+            if not too_short:
+                self._bad_videos.add(index, error)
         try:
-            self.bad_file_log.check_share(self._paths, self.max_bad_share)
+            self._bad_videos.check()
         except UserError as error:
             self.bad_file_log.fail(error)
             raise
@@ -238,7 +242,7 @@ class EvaluationViews:
 
     def _load_views(self, index: int) -> np.ndarray:
         spec = self.spec
-        with VideoReader(self._paths[index]) as video:
+        with open_video_reader(self.manifest.path(index)) as video:
             times = [
                 clip_times(video, spec, start)
                 for start in uniform_starts(video, spec, self.num_clips)

@@ -1,6 +1,6 @@
 """Video files to RGB frames, by time.
 
-Three functions over `VideoReader`, which opens a file once for several reads.
+Three functions over `open_video_reader`, which opens a file once for several reads.
 """
 
 import os
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from keras_dynamonet.data.video_file import VideoError, VideoTooShortError
+from keras_dynamonet.data.video_opening import open_video_reader
 from keras_dynamonet.data.video_reader import VideoReader
 
 __all__ = [
@@ -69,7 +70,7 @@ def probe_video(path: str | os.PathLike) -> VideoInfo:
     print(info.width, info.height, info.fps, info.duration_seconds)
     ```
     """
-    with VideoReader(path) as video:
+    with open_video_reader(path) as video:
         rotation = video.rotation_degrees()
         height, width = video.coded_size
         if rotation in (90, 270):
@@ -113,7 +114,7 @@ def read_frames(
     frames = read_frames("walk.mp4", [0.0, 0.5, 1.0], short_side=112)
     ```
     """
-    with VideoReader(path) as video:
+    with open_video_reader(path) as video:
         return video.read_frames(times_seconds, short_side=short_side)
 
 
@@ -139,5 +140,5 @@ def iterate_frames(
         print(f"{seconds:.2f} s", frame.shape)
     ```
     """
-    with VideoReader(path, num_threads=os.cpu_count() or 1) as video:
+    with open_video_reader(path, num_threads=os.cpu_count() or 1) as video:
         yield from video.iterate_frames(short_side=short_side)

@@ -1,10 +1,12 @@
 """Layouts that are nothing but folders: class folders, with or without splits."""
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
+from keras_dynamonet.data.entry_table import Entry
 from keras_dynamonet.data.listing import (
     SPLIT_ALIASES,
-    Entry,
     Listing,
     canonical_split,
     is_video_file,
@@ -27,18 +29,16 @@ def read_class_folders(data: Path, video_root: Path | None = None) -> Listing:
         data: The folder.
         video_root: Not used: the videos are where the folders are.
     """
-    folders = sub_folders(data)
+    folders, notes = sub_folders(data), []
     if _are_splits(folders):
-        listing = Listing("class_folders", data, [])
-        for folder in folders:
-            _read_classes(listing, sub_folders(folder), canonical_split(folder.name))
-        return listing
-    listing = Listing("class_folders", data, [])
-    _read_classes(listing, folders, None)
-    loose = sum(is_video_file(path) for path in data.iterdir())
-    if loose:
-        listing.notes.append(f"{loose} videos outside of class folders left out")
-    return listing
+        parts = [(canonical_split(path.name), sub_folders(path)) for path in folders]
+    else:
+        parts = [(None, folders)]
+        loose = sum(is_video_file(path) for path in data.iterdir())
+        if loose:
+            notes.append(f"{loose} videos outside of class folders left out")
+    entries = _class_entries(data, parts, notes)
+    return Listing("class_folders", data, entries, notes=notes)
 
 
 def read_unlabelled(data: Path, video_root: Path | None = None) -> Listing:
@@ -50,7 +50,7 @@ def read_unlabelled(data: Path, video_root: Path | None = None) -> Listing:
     """
     if data.is_file():
         return Listing("unlabelled", data.parent, [Entry(data.name)])
-    return Listing("unlabelled", data, [Entry(path) for path in walk_videos(data)])
+    return Listing("unlabelled", data, map(Entry, walk_videos(data)))
 
 
 def _are_splits(folders: list[Path]) -> bool:
@@ -62,13 +62,16 @@ def _are_splits(folders: list[Path]) -> bool:
     )
 
 
-def _read_classes(listing: Listing, folders: list[Path], split: str | None) -> None:
-    for folder in folders:
-        inside = folder.relative_to(listing.root)
-        entries = [
-            Entry(str(inside / path), folder.name, split)
-            for path in walk_videos(folder)
-        ]
-        if not entries:
-            listing.notes.append(f"{inside}/ holds no videos and is no class")
-        listing.entries.extend(entries)
+def _class_entries(
+    root: Path, parts: list[tuple[str | None, list[Path]]], notes: list[str]
+) -> Iterator[Entry]:
+    """Yields the videos of class folders, and notes the folders without any."""
+    for split, folders in parts:
+        for folder in folders:
+            inside = folder.relative_to(root)
+            empty = True
+            for path in walk_videos(folder):
+                empty = False
+                yield Entry(os.path.join(inside, path), folder.name, split)
+            if empty:
+                notes.append(f"{inside}/ holds no videos and is no class")

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from keras_dynamonet.data.listing import Entry, Listing
+from keras_dynamonet.data.entry_table import EntryTable
+from keras_dynamonet.data.listing import Listing
 from keras_dynamonet.errors import UserError
 
 UNLABELLED = -1
@@ -28,13 +29,14 @@ def choose_class_names(
     Example:
 
     >>> from pathlib import Path
+    >>> from keras_dynamonet.data.entry_table import Entry
     >>> entries = [Entry("a.mp4", "run"), Entry("b.mp4", "jump")]
     >>> choose_class_names(Listing("csv", Path("."), entries), None)
     ('jump', 'run')
     """
     names = tuple(class_names or listing.class_names or ())
     if not names:
-        labels = {entry.label for entry in listing.entries} - {None}
+        labels = listing.entries.label_names
         numbers = [_as_number(label) for label in labels]
         if listing.numeric_labels and None not in numbers:
             return tuple(str(k) for k in range(max(numbers, default=-1) + 1))
@@ -46,7 +48,7 @@ def choose_class_names(
 
 
 def number_labels(
-    entries: Sequence[Entry], class_names: Sequence[str], numeric_labels: bool
+    entries: EntryTable, class_names: Sequence[str], numeric_labels: bool
 ) -> np.ndarray:
     """Labels as indices into `class_names`.
 
@@ -63,13 +65,18 @@ def number_labels(
 
     Example:
 
+    >>> from keras_dynamonet.data.entry_table import Entry
     >>> entries = [Entry("a.mp4", "run"), Entry("b.mp4", "0"), Entry("c.mp4")]
-    >>> number_labels(entries, ("jump", "run"), True).tolist()
+    >>> table = EntryTable.from_entries(entries)
+    >>> number_labels(table, ("jump", "run"), True).tolist()
     [1, 0, -1]
     """
     index = {name: k for k, name in enumerate(class_names)}
-    labels = np.full(len(entries), UNLABELLED, np.int32)
-    for k, entry in enumerate(entries):
+    # One number for each different label; the last place is that of no label at all.
+    numbers = np.full(len(entries.label_names) + 1, UNLABELLED, np.int32)
+    _, first_rows = np.unique(entries.labels, return_index=True)
+    for row in np.sort(first_rows):
+        entry = entries[row]
         if entry.label is None:
             continue
         label = index.get(entry.label)
@@ -89,8 +96,8 @@ def number_labels(
                 f"{len(class_names)} classes: use 0 to {len(class_names) - 1}, or -1 "
                 "for no label."
             )
-        labels[k] = label
-    return labels
+        numbers[entries.labels[row]] = label
+    return numbers[entries.labels]
 
 
 def _as_number(label: str) -> int | None:

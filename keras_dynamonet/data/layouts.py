@@ -17,8 +17,10 @@ from keras_dynamonet.data.folder_layouts import (
     read_class_folders,
     read_unlabelled,
 )
+from keras_dynamonet.data.list_index import is_long_list, read_indexed
 from keras_dynamonet.data.list_layouts import read_csv, read_text_list
 from keras_dynamonet.data.listing import Listing, is_video_file
+from keras_dynamonet.data.packed_layout import looks_like_packed, read_packed
 from keras_dynamonet.errors import UserError
 
 
@@ -53,6 +55,13 @@ def _holds_videos_only(data: Path) -> bool:
 
 # In the order in which they are tried; the last two match what is left.
 LAYOUTS = {
+    "packed": Layout(
+        "packed shards",
+        looks_like_packed,
+        read_packed,
+        takes_file=False,
+        lists_files=False,
+    ),
     "ucf101": Layout("UCF101 split files", looks_like_ucf101, read_ucf101),
     "hmdb51": Layout(
         "HMDB51 split files", looks_like_hmdb51, read_hmdb51, takes_file=False
@@ -118,7 +127,10 @@ def read_listing(
             f"{data}: the layout {layout!r} needs a "
             f"{'folder' if data.is_file() else 'file'}."
         )
-    listing = chosen.read(data, video_root)
+    if chosen.lists_files and is_long_list(data):
+        listing = read_indexed(data, layout, video_root, chosen.read)
+    else:
+        listing = chosen.read(data, video_root)
     if not listing.entries:
         raise UserError(
             f"{data}: no videos found in it (read as {chosen.description}). Check the "

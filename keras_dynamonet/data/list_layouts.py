@@ -1,10 +1,12 @@
 """Layouts in one text file: CSV with `path,label`, and plain lists."""
 
 import csv
+import itertools
+from collections.abc import Iterator
 from pathlib import Path
 
+from keras_dynamonet.data.entry_table import Entry
 from keras_dynamonet.data.listing import (
-    Entry,
     Listing,
     canonical_split,
     is_video_file,
@@ -34,29 +36,7 @@ def read_csv(data: Path, video_root: Path | None = None) -> Listing:
     Raises:
         UserError: A line lacks its path, or the header has no column of paths.
     """
-    rows = _read_rows(data)
-    columns = {"path": 0, "label": 1, "split": 2}
-    if rows and _is_header(rows[0][1]):
-        columns = _find_columns(rows[0][1], data)
-        rows = rows[1:]
-    entries = []
-    for number, row in rows:
-        source = f"{data}, line {number}"
-        values = {
-            name: row[place].strip() if place < len(row) else ""
-            for name, place in columns.items()
-        }
-        if not values["path"]:
-            raise UserError(f"{source}: has no path. Write one `path,label` a line.")
-        split = values.get("split")
-        entries.append(
-            Entry(
-                values["path"],
-                values.get("label") or None,
-                canonical_split(split) if split else None,
-                source,
-            )
-        )
+    entries = _csv_entries(data)
     return Listing("csv", video_root or data.parent, entries, numeric_labels=True)
 
 
@@ -70,7 +50,49 @@ def read_text_list(data: Path, video_root: Path | None = None) -> Listing:
         data: The text file.
         video_root: Folder that relative paths start from; None is that of the file.
     """
-    entries = []
+    entries = _text_entries(data)
+    return Listing("text", video_root or data.parent, entries, numeric_labels=True)
+
+
+def csv_header(data: Path) -> list[str]:
+    """The first row of a CSV file, in lower case; empty for an empty file."""
+    _, first = next(_read_rows(data), (0, []))
+    return [cell.strip().lower() for cell in first]
+
+
+def read_csv_rows(data: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yields numbered rows of a CSV file with a header, by lower-case column name."""
+    header = csv_header(data)
+    for number, row in itertools.islice(_read_rows(data), 1, None):
+        yield number, dict(zip(header, map(str.strip, row), strict=False))
+
+
+def _csv_entries(data: Path) -> Iterator[Entry]:
+    columns = {"path": 0, "label": 1, "split": 2}
+    for place, (number, row) in enumerate(_read_rows(data)):
+        if place == 0 and _is_header(row):
+            columns = _find_columns(row, data)
+            continue
+        values = {
+            name: row[place].strip() if place < len(row) else ""
+            for name, place in columns.items()
+        }
+        split = values.get("split")
+        entry = Entry(
+            values["path"],
+            values.get("label") or None,
+            canonical_split(split) if split else None,
+            str(data),
+            number,
+        )
+        if not entry.path:
+            raise UserError(
+                f"{entry.source}: has no path. Write one `path,label` a line."
+            )
+        yield entry
+
+
+def _text_entries(data: Path) -> Iterator[Entry]:
     for number, line in read_lines(data):
         path, label = line, None
         if not is_video_file(line):
@@ -79,36 +101,16 @@ def read_text_list(data: Path, video_root: Path | None = None) -> Listing:
                 if tail and head.strip():
                     path, label = head.strip(), tail[0].strip() or None
                     break
-        entries.append(Entry(path, label, None, f"{data}, line {number}"))
-    return Listing("text", video_root or data.parent, entries, numeric_labels=True)
+        yield Entry(path, label, None, str(data), number)
 
 
-def csv_header(data: Path) -> list[str]:
-    """The first row of a CSV file, in lower case; empty for an empty file."""
-    rows = _read_rows(data)
-    return [cell.strip().lower() for cell in rows[0][1]] if rows else []
-
-
-def read_csv_rows(data: Path) -> list[tuple[int, dict[str, str]]]:
-    """Numbered rows of a CSV file with a header, by column name in lower case."""
-    header = csv_header(data)
-    return [
-        (number, dict(zip(header, map(str.strip, row), strict=False)))
-        for number, row in _read_rows(data)[1:]
-    ]
-
-
-def _read_rows(data: Path) -> list[tuple[int, list[str]]]:
-    lines = read_lines(data)
-    if not lines:
-        return []
-    first = lines[0][1]
-    delimiter = max(",;\t", key=first.count) if "," not in first else ","
-    # One row a line: a path with a line break in it is a mistake, not a file.
-    return [
-        (number, next(csv.reader([line], delimiter=delimiter)))
-        for number, line in lines
-    ]
+def _read_rows(data: Path) -> Iterator[tuple[int, list[str]]]:
+    delimiter = None
+    for number, line in read_lines(data):
+        if delimiter is None:
+            delimiter = "," if "," in line else max(",;\t", key=line.count)
+        # One row a line: a path with a line break in it is a mistake, not a file.
+        yield number, next(csv.reader([line], delimiter=delimiter))
 
 
 def _is_header(row: list[str]) -> bool:

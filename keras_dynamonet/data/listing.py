@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from keras_dynamonet.data.entry_table import EntryTable
 from keras_dynamonet.errors import UserError
 
 VIDEO_SUFFIXES = frozenset(
@@ -28,49 +29,37 @@ SPLIT_ALIASES = {
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One video of a list.
-
-    Attributes:
-        path: Relative to the root of the listing, or absolute.
-        label: Class name or number as the source has it; None for unlabelled.
-        split: `"train"`, `"validation"`, `"test"` or another name; None without.
-        source: Where the entry stands, for errors, e.g. `"list.csv, line 3"`.
-    """
-
-    path: str
-    label: str | int | None = None
-    split: str | None = None
-    source: str = ""
-
-
-@dataclass(frozen=True)
 class Listing:
     """The videos of a data set as its files name them.
 
     Attributes:
         layout: Name of the layout.
         root: Folder that relative paths start from.
-        entries: The videos.
+        entries: The videos; any iterable of entries becomes a table.
         class_names: Classes in the order of the labels, where a file fixes them.
         numeric_labels: Whether a label such as `"3"` is a number rather than a name.
         overlapping_splits: Whether a video may be in several splits, as in the three
             train and test lists of UCF101.
         notes: Remarks for the log, e.g. on files left out.
+        verified: Whether the paths are known to differ and to exist.
     """
 
     layout: str
     root: Path
-    entries: list[Entry]
+    entries: EntryTable
     class_names: tuple[str, ...] | None = None
     numeric_labels: bool = False
     overlapping_splits: bool = False
     notes: list[str] = field(default_factory=list)
+    verified: bool = False
+
+    def __post_init__(self):
+        object.__setattr__(self, "entries", EntryTable.from_entries(self.entries))
 
     @property
     def splits(self) -> tuple[str, ...]:
         """Names of the splits, the usual three first."""
-        names = {entry.split for entry in self.entries} - {None}
+        names = set(self.entries.split_names)
         usual = ("train", "validation", "test")
         return (*(n for n in usual if n in names), *sorted(names - set(usual)))
 
@@ -114,21 +103,22 @@ def sub_folders(folder: Path) -> list[Path]:
     )
 
 
-def read_lines(path: Path) -> list[tuple[int, str]]:
-    """Numbered, stripped, non-empty lines of a UTF-8 text file.
+def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yields numbered, stripped, non-empty lines of a UTF-8 text file.
 
     Raises:
         UserError: The file is not text.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        with path.open(encoding="utf-8-sig") as file:
+            for number, line in enumerate(file, start=1):
+                if line := line.strip():
+                    yield number, line
     except UnicodeDecodeError:
         raise UserError(
             f"{path}: is not a UTF-8 text file. If it is a video, its ending should "
             "say so; if it is a list, save it as UTF-8."
         ) from None
-    lines = enumerate(text.splitlines(), start=1)
-    return [(number, line.strip()) for number, line in lines if line.strip()]
 
 
 def find_video_root(candidates: list[Path], example: str, source: Path) -> Path:

@@ -1,33 +1,48 @@
 """The list of videos, labels and class names that everything else works from."""
 
+import functools
 import hashlib
+import itertools
 import logging
 import os
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from keras_dynamonet.data.entry_table import EntryTable
+from keras_dynamonet.data.file_checks import (
+    file_sizes,
+    refuse_duplicates,
+    refuse_missing,
+)
 from keras_dynamonet.data.labels import UNLABELLED, choose_class_names, number_labels
 from keras_dynamonet.data.layouts import LAYOUTS, read_listing
-from keras_dynamonet.data.listing import Entry, Listing, canonical_split
+from keras_dynamonet.data.listing import Listing, canonical_split
+from keras_dynamonet.data.path_table import PathTable
+from keras_dynamonet.data.places import join_path
 from keras_dynamonet.errors import UserError
 
 _logger = logging.getLogger(__name__)
+
+_FINGERPRINT_CHUNK = 4096
 
 
 @dataclass(frozen=True, eq=False)
 class Manifest:
     """Videos with their labels.
 
+    A manifest of a million videos takes a few flat arrays, which may be mapped files.
+
     Attributes:
         root: Folder that relative paths start from.
-        paths: One path a video, relative to `root` or absolute.
+        paths: One path a video, relative to `root` or absolute. Any iterable of strings
+            becomes a table that behaves as a tuple does.
         labels: int32, shape `(videos,)`: index into `class_names`, -1 for unlabelled.
         class_names: Names in the order of the labels; empty if nothing is labelled.
         layout: How the data was read, e.g. `"class_folders"`.
+        sizes: Bytes of each video where an index knows them, int64; None otherwise.
 
     Raises:
         ValueError: Lengths differ or a label has no class name.
@@ -40,16 +55,17 @@ class Manifest:
     """
 
     root: Path
-    paths: tuple[str, ...]
+    paths: PathTable
     labels: np.ndarray
     class_names: tuple[str, ...] = ()
     layout: str = "unlabelled"
+    sizes: np.ndarray | None = None
 
     def __post_init__(self):
         labels = np.array(self.labels, np.int32)
         labels.setflags(write=False)
         object.__setattr__(self, "root", Path(self.root))
-        object.__setattr__(self, "paths", tuple(self.paths))
+        object.__setattr__(self, "paths", PathTable.from_strings(self.paths))
         object.__setattr__(self, "labels", labels)
         object.__setattr__(self, "class_names", tuple(self.class_names))
         if labels.shape != (len(self.paths),):
@@ -75,17 +91,18 @@ class Manifest:
 
     def path(self, index: int) -> str:
         """Path of one video as it can be opened: `root` and the relative path."""
-        return os.path.join(self.root, self.paths[index])
+        return join_path(self.root, self.paths[index])
 
     def subset(self, indices: Sequence[int]) -> "Manifest":
         """The videos at `indices`, in that order, with the same class names."""
         indices = np.asarray(indices, np.int64)
         return Manifest(
             self.root,
-            tuple(self.paths[i] for i in indices),
+            self.paths.take(indices),
             self.labels[indices],
             self.class_names,
             self.layout,
+            None if self.sizes is None else self.sizes[indices],
         )
 
     def concat(self, other: "Manifest") -> "Manifest":
@@ -101,36 +118,45 @@ class Manifest:
                 f"({len(names)} and {len(other.class_names)}, or in another order). "
                 "Load the second with `class_names` of the first."
             )
-        roots = [os.path.abspath(manifest.root) for manifest in (self, other)]
-        paths = [
-            os.path.abspath(manifest.path(i))
-            for manifest in (self, other)
-            for i in range(len(manifest))
-        ]
+        both = (self, other)
+        roots = [os.path.abspath(manifest.root) for manifest in both]
         root = os.path.commonpath(roots)
+        paths = itertools.chain.from_iterable(
+            _move(manifest.paths, own_root, root)
+            for manifest, own_root in zip(both, roots, strict=True)
+        )
+        sizes = [manifest.sizes for manifest in both]
         return Manifest(
             Path(root),
-            tuple(os.path.relpath(path, root) for path in paths),
+            paths,
             np.concatenate([self.labels, other.labels]),
             names,
             self.layout if self.layout == other.layout else "mixed",
+            None if any(each is None for each in sizes) else np.concatenate(sizes),
         )
 
     def fingerprint(self) -> str:
         """SHA-256 in hex over paths, file sizes, labels and class names, in order.
 
-        Where `root` lies does not matter; two machines with the same data agree.
+        Where `root` lies does not matter; two machines with the same data agree. It is
+        computed once: files that change later do not change it.
         """
+        return self._fingerprint
+
+    @functools.cached_property
+    def _fingerprint(self) -> str:
         digest = hashlib.sha256()
         for name in self.class_names:
             digest.update(f"class {name}\n".encode("utf-8", "surrogateescape"))
-        for index, path in enumerate(self.paths):
-            try:
-                size = os.path.getsize(self.path(index))
-            except OSError:
-                size = -1
-            line = f"{Path(path).as_posix()}\t{size}\t{self.labels[index]}\n"
-            digest.update(line.encode("utf-8", "surrogateescape"))
+        sizes = self.sizes
+        if sizes is None:
+            sizes = file_sizes(self.root, self.paths)
+        lines = (
+            f"{_as_posix(path)}\t{size}\t{label}\n"
+            for path, size, label in zip(self.paths, sizes, self.labels, strict=True)
+        )
+        while chunk := "".join(itertools.islice(lines, _FINGERPRINT_CHUNK)):
+            digest.update(chunk.encode("utf-8", "surrogateescape"))
         return digest.hexdigest()
 
 
@@ -154,6 +180,7 @@ def load_manifest(
     | `ucf101` | `trainlistNN.txt`, `testlistNN.txt`, or a folder with them |
     | `hmdb51` | folder with `CLASS_test_splitN.txt` |
     | `kinetics` | CSV file of `label,youtube_id,time_start,time_end,split` |
+    | `packed` | folder that `dynamonet pack` wrote |
     | `unlabelled` | folder of videos at any depth, or one video |
 
     Args:
@@ -184,9 +211,10 @@ def load_manifest(
         data, layout=layout, video_root=video_root, all_videos=not (labelled or split)
     )
     entries = _pick_split(listing, split, data)
-    _refuse_duplicates(entries, data)
-    if LAYOUTS[listing.layout].lists_files and not allow_missing:
-        _refuse_missing(entries, listing.root)
+    if not listing.verified:
+        refuse_duplicates(entries, data)
+        if LAYOUTS[listing.layout].lists_files and not allow_missing:
+            refuse_missing(entries, listing.root)
     labels = np.full(len(entries), UNLABELLED, np.int32)
     names = tuple(class_names or ())
     if labelled:
@@ -200,7 +228,7 @@ def load_manifest(
                 "serve for pre-training and prediction (`labelled=False`)."
             )
     manifest = Manifest(
-        listing.root, tuple(e.path for e in entries), labels, names, listing.layout
+        listing.root, entries.paths, labels, names, listing.layout, entries.sizes
     )
     _say_aloud(manifest, listing, data, split)
     return manifest
@@ -232,11 +260,13 @@ def list_splits(
     return read_listing(Path(data), layout=layout, video_root=video_root).splits
 
 
-def _pick_split(listing: Listing, split: str | None, data: Path) -> list[Entry]:
+def _pick_split(listing: Listing, split: str | None, data: Path) -> EntryTable:
+    entries = listing.entries
     if split is None:
         if not listing.overlapping_splits:
-            return listing.entries
-        return list({entry.path: entry for entry in listing.entries}.values())
+            return entries
+        rows = {path: row for row, path in enumerate(entries.paths)}
+        return entries.take(list(rows.values()))
     split = canonical_split(split)
     if split not in listing.splits:
         known = ", ".join(listing.splits)
@@ -244,28 +274,27 @@ def _pick_split(listing: Listing, split: str | None, data: Path) -> list[Entry]:
             f"{data}: has no split {split!r}. "
             + (f"Its splits are {known}." if known else "It has no splits at all.")
         )
-    return [entry for entry in listing.entries if entry.split == split]
+    return entries.take(
+        np.flatnonzero(entries.splits == entries.split_names.index(split))
+    )
 
 
-def _refuse_duplicates(entries: list[Entry], data: Path) -> None:
-    counts = Counter(os.path.normpath(entry.path) for entry in entries)
-    path, count = counts.most_common(1)[0]
-    if count > 1:
-        lines = [e.source for e in entries if os.path.normpath(e.path) == path]
-        raise UserError(
-            f"{data}: {path} is listed {count} times ({'; '.join(lines[:3])}). List "
-            "each video once."
-        )
+def _move(paths: PathTable, old_root: str, new_root: str) -> Iterator[str]:
+    """The same files, with paths that start from another root."""
+    way = os.path.relpath(old_root, new_root)
+    for path in paths:
+        if os.path.isabs(path):
+            yield os.path.relpath(path, new_root)
+        else:
+            yield os.path.normpath(os.path.join(way, path))
 
 
-def _refuse_missing(entries: list[Entry], root: Path) -> None:
-    missing = [entry for entry in entries if not (root / entry.path).exists()]
-    if missing:
-        raise UserError(
-            f"{missing[0].source}: {missing[0].path} does not exist below {root} "
-            f"({len(missing)} of {len(entries)} listed videos are missing). Mend the "
-            "list or give the right `video_root`."
-        )
+def _as_posix(path: str) -> str:
+    """`Path(path).as_posix()`, which takes long, where it would change something."""
+    if os.sep == "/" and not any(part in path for part in ("//", "/./")):
+        if not path.startswith("./") and not path.endswith(("/", "/.")):
+            return path
+    return Path(path).as_posix()
 
 
 def _say_aloud(
@@ -274,7 +303,7 @@ def _say_aloud(
     parts = [f"{len(manifest):,} videos"]
     if manifest.num_labelled:
         parts.insert(0, f"{len(manifest.class_names)} classes")
-        present = set(manifest.labels.tolist())
+        present = set(np.unique(manifest.labels).tolist())
         absent = [n for k, n in enumerate(manifest.class_names) if k not in present]
         if absent:
             listing.notes.append(f"no videos of the classes {', '.join(absent[:5])}")

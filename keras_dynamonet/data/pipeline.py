@@ -179,12 +179,17 @@ def evaluation_dataset(
     )
 
     shape = (spec.frames_per_clip, spec.size, spec.size, 3)
-    load_video = idle_at_exit(views, lambda _: np.empty((0, *shape), np.uint8))
+    load_video = idle_at_exit(
+        lambda index: (views(index), manifest.labels[index]),
+        lambda _: (np.empty((0, *shape), np.uint8), np.int32(UNLABELLED)),
+    )
 
     def load(index):
-        clips = tf.numpy_function(load_video, [index], tf.uint8, stateful=False)
+        clips, label = tf.numpy_function(
+            load_video, [index], [tf.uint8, tf.int32], stateful=False
+        )
         clips.set_shape((None, *shape))
-        label = tf.gather(manifest.labels, index)
+        label.set_shape(())
         views_of_one = tf.shape(clips)[:1]
         return (
             clips,

@@ -10,10 +10,10 @@ import numpy as np
 from keras_dynamonet.data.decoding import (
     VideoError,
     VideoInfo,
-    VideoReader,
     probe_video,
 )
 from keras_dynamonet.data.manifest import Manifest
+from keras_dynamonet.data.video_opening import open_video_reader
 
 # A header may promise a few frames too many; less than this share is worth a remark.
 _COMPLETE_SHARE = 0.9
@@ -95,7 +95,7 @@ def scan_video(path: str | os.PathLike, thorough: bool = True) -> ScanResult:
     info = None
     try:
         info = probe_video(path)
-        with VideoReader(path) as video:
+        with open_video_reader(path) as video:
             if thorough:
                 video.count_frames()
             else:

@@ -9,7 +9,11 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 
 from keras_dynamonet.data.video_file import VideoError
-from keras_dynamonet.data.video_timeline import CLOCK_SECONDS, VideoTimeline
+from keras_dynamonet.data.video_timeline import (
+    CLOCK_SECONDS,
+    VideoTimeline,
+    check_times,
+)
 
 # Where a seek goes that did not work at first: back by more than most key frames.
 _STEP_BACK_SECONDS = 12.0
@@ -65,18 +69,7 @@ class VideoReader(VideoTimeline):
         Raises:
             VideoError: A time lies behind the end, or its frame cannot be decoded.
         """
-        times = np.asarray(times_seconds, np.float64)
-        if times.ndim != 1 or not times.size:
-            raise ValueError(
-                "`times_seconds` must be a non-empty list of numbers. "
-                f"Received: an array of shape {times.shape}."
-            )
-        if not np.all(np.isfinite(times)) or times.min() < 0:
-            raise ValueError(
-                "`times_seconds` must be finite and not negative. "
-                f"Received: {times.tolist()}."
-            )
-        times, place = np.unique(times, return_inverse=True)
+        times, place = np.unique(check_times(times_seconds), return_inverse=True)
         to_rgb = _RgbConverter(self._reformatter, short_side)
         frames = []
         for run in self._split_into_runs(times):

@@ -7,6 +7,7 @@ reading but no decoding.
 
 import functools
 import os
+from collections.abc import Sequence
 
 import av
 import numpy as np
@@ -24,6 +25,26 @@ _MAX_PLAUSIBLE_FPS = 1000.0
 _FALLBACK_FPS = 25.0
 # More packets than any codec reorders.
 _REORDERED_PACKETS = 16
+
+
+def check_times(times_seconds: Sequence[float]) -> np.ndarray:
+    """Times as an array: float64, shape `(times,)`.
+
+    Raises:
+        ValueError: There are none, or one is negative or not finite.
+    """
+    times = np.asarray(times_seconds, np.float64)
+    if times.ndim != 1 or not times.size:
+        raise ValueError(
+            "`times_seconds` must be a non-empty list of numbers. "
+            f"Received: an array of shape {times.shape}."
+        )
+    if not np.all(np.isfinite(times)) or times.min() < 0:
+        raise ValueError(
+            "`times_seconds` must be finite and not negative. "
+            f"Received: {times.tolist()}."
+        )
+    return times
 
 
 class VideoTimeline:

@@ -2,7 +2,7 @@ import logging
 
 import pytest
 
-from keras_dynamonet.data.bad_files import BadFileLog
+from keras_dynamonet.data.bad_files import BadFileLog, BadShare
 from keras_dynamonet.data.video_file import VideoError, VideoTooShortError
 from keras_dynamonet.errors import UserError
 
@@ -44,12 +44,18 @@ def test_summary_lists_every_bad_file():
     ]
 
 
-def test_share_counts_the_files_of_one_data_set_only():
-    log = filled_log()
-    log.check_share(["a.mp4", *"xyz"], 0.1)  # one bad file never stops anything
-    log.check_share(["a.mp4", "b.mp4", "x", "y"], 0.5)
-    with pytest.raises(UserError, match="2 of 4 videos cannot .* 49%"):
-        log.check_share(["a.mp4", "b.mp4", "x", "y"], 0.49)
+def test_share_counts_each_bad_video_once():
+    for tolerated in (0.49, 0.5):
+        share = BadShare(4, tolerated)
+        for _ in range(3):
+            share.add(2, VideoError("a.mp4", "damaged"))
+            share.check()  # one bad video never stops anything
+        share.add(0, VideoError("b.mp4", "empty"))
+        if tolerated == 0.5:
+            share.check()
+            continue
+        with pytest.raises(UserError, match=r"2 of 4 videos .* 49% .first: a.mp4: dam"):
+            share.check()
 
 
 def test_first_failure_is_raised_again():

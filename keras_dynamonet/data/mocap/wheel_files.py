@@ -9,7 +9,6 @@ folder, and each is compared with the SHA-256 written in the code.
 import dataclasses
 import hashlib
 import logging
-import os
 import subprocess
 import sys
 import tempfile
@@ -17,12 +16,11 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from keras_dynamonet.data.cache_folder import cache_folder
 from keras_dynamonet.errors import UserError
 from keras_dynamonet.files import atomic_path
 
 logger = logging.getLogger(__name__)
-
-CACHE_VARIABLE = "KERAS_DYNAMONET_CACHE"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,12 +45,6 @@ class WheelFiles:
     @property
     def requirement(self) -> str:
         return f"{self.package}=={self.version}"
-
-
-def cache_folder() -> Path:
-    """`$KERAS_DYNAMONET_CACHE`, or `~/.cache/keras-dynamonet`."""
-    configured = os.environ.get(CACHE_VARIABLE)
-    return Path(configured or Path.home() / ".cache" / "keras-dynamonet")
 
 
 def fetch_wheel_files(files: WheelFiles) -> Path:

@@ -1,0 +1,121 @@
+"""`dynamonet pack`: videos to shards of JPEG frames that are fast to read."""
+
+import argparse
+import time
+from pathlib import Path
+
+from keras_dynamonet.cli.output import print_json, result_console, say, step_progress
+from keras_dynamonet.errors import UserError
+
+EXAMPLES = """\
+examples:
+  dynamonet pack videos/ packed/ --fps 12 --short-side 128
+  dynamonet train packed/ --run runs/first
+  dynamonet scan packed/
+
+Decoding is done once, here: training on OUT seeks to single pictures. A command that
+was stopped goes on where it was when it is given again. Videos that cannot be read are
+left out and listed.
+"""
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    """Adds the program and its options to the command `dynamonet`."""
+    parser = subparsers.add_parser(
+        "pack",
+        help="pack videos into shards that are read many times faster",
+        description="Writes a data set as TFRecord shards of JPEG frames; OUT stands "
+        "wherever DATA may.",
+        epilog=EXAMPLES,
+    )
+    parser.add_argument("data", metavar="DATA", help="folder or list of videos")
+    parser.add_argument("out", metavar="OUT", help="folder to write")
+    parser.add_argument(
+        "--layout", default="auto", help="how DATA is laid out (default: recognised)"
+    )
+    parser.add_argument(
+        "--video-root",
+        metavar="FOLDER",
+        help="where the paths in a list start (default: looked for)",
+    )
+    parser.add_argument(
+        "--fps", type=float, help="frames a second to keep (default: every frame)"
+    )
+    parser.add_argument(
+        "--short-side",
+        type=int,
+        default=256,
+        metavar="PIXELS",
+        help="scale larger pictures down to this (default: 256)",
+    )
+    parser.add_argument(
+        "--quality", type=int, default=90, help="of the JPEG pictures (default: 90)"
+    )
+    parser.add_argument(
+        "--videos-per-shard",
+        type=int,
+        default=256,
+        metavar="N",
+        help="videos in a file (default: 256)",
+    )
+    parser.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="processes (default: number of processors)",
+    )
+    parser.add_argument(
+        "--max-bad-share",
+        type=float,
+        default=0.1,
+        metavar="SHARE",
+        help="stop when more of the videos cannot be read (default: 0.1)",
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace another packing in OUT"
+    )
+    parser.add_argument("--json", action="store_true", help="print a JSON document")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Packs, with a progress bar on stderr."""
+    from keras_dynamonet.data.layouts import read_listing
+    from keras_dynamonet.data.packing import pack_videos
+    from keras_dynamonet.data.shard_writing import PackSettings
+
+    if args.workers is not None and args.workers < 1:
+        raise UserError(f"--workers must be at least 1. Received: {args.workers}.")
+    if not 0 <= args.max_bad_share <= 1:
+        raise UserError(
+            f"--max-bad-share must lie in [0, 1]. Received: {args.max_bad_share}."
+        )
+    settings = PackSettings(
+        args.fps, args.short_side, args.quality, args.videos_per_shard
+    )
+    video_root = None if args.video_root is None else Path(args.video_root)
+    listing = read_listing(Path(args.data), layout=args.layout, video_root=video_root)
+    say(f"{args.data} read as {listing.layout}: {len(listing.entries):,} videos")
+    began = time.monotonic()
+    with step_progress("packing") as progress:
+        pack = pack_videos(
+            listing,
+            args.out,
+            settings,
+            workers=args.workers,
+            max_bad_share=args.max_bad_share,
+            overwrite=args.overwrite,
+            progress=progress,
+        )
+    if args.json:
+        print_json({"out": args.out, **pack})
+    else:
+        console = result_console()
+        for path, reason in pack["bad"].items():
+            console.print(f"{path}: {reason}", markup=False, soft_wrap=True)
+    say(
+        f"{pack['videos']:,} videos in {pack['shards']:,} shards of {args.out}, "
+        f"{pack['bytes'] / 1e6:,.1f} MB, {len(pack['bad']):,} left out "
+        f"({time.monotonic() - began:.1f} s, fingerprint {pack['fingerprint'][:12]})"
+    )
+    return 0

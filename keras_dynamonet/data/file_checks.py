@@ -1,0 +1,112 @@
+"""Whether the files of a list are there, and there once."""
+
+import itertools
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from keras_dynamonet.data.entry_table import EntryTable
+from keras_dynamonet.data.path_table import PathTable
+from keras_dynamonet.errors import UserError
+
+# Asking for a size is waiting, on a network's file system for milliseconds.
+_THREADS = 16
+_CHUNK = 2048
+
+
+def file_sizes(root: Path, paths: PathTable) -> np.ndarray:
+    """Bytes of each file, -1 for what is not there.
+
+    Args:
+        root: Folder that relative paths start from.
+        paths: The files.
+
+    Returns:
+        int64, shape `(files,)`.
+
+    Example:
+
+    >>> file_sizes(Path("/"), PathTable.from_strings(["no such file"])).tolist()
+    [-1]
+    """
+
+    def sizes_from(start: int) -> list[int]:
+        chunk = paths[start : start + _CHUNK]
+        return [_size(os.path.join(root, path)) for path in chunk]
+
+    starts = range(0, len(paths), _CHUNK)
+    with ThreadPoolExecutor(min(_THREADS, max(1, len(starts)))) as pool:
+        sizes = itertools.chain.from_iterable(pool.map(sizes_from, starts))
+        return np.fromiter(sizes, np.int64, len(paths))
+
+
+def find_duplicates(paths: PathTable) -> list[int]:
+    """Rows of the path that stands in a list most often, or none if all differ.
+
+    `a.mp4` and `./a.mp4` are the same path.
+
+    Example:
+
+    >>> find_duplicates(PathTable.from_strings(["a", "b", "./a"]))
+    [0, 2]
+    """
+    # Numbers instead of strings: a set of a million strings takes 150 MB.
+    hashes = np.fromiter(
+        (hash(os.path.normpath(path)) for path in paths), np.int64, len(paths)
+    )
+    _, first_rows, counts = np.unique(hashes, return_index=True, return_counts=True)
+    most = np.argmax(counts)
+    if counts[most] == 1:
+        return []
+    path = os.path.normpath(paths[first_rows[most]])
+    alike = np.flatnonzero(hashes == hashes[first_rows[most]])
+    return [int(row) for row in alike if os.path.normpath(paths[row]) == path]
+
+
+def refuse_duplicates(entries: EntryTable, data: Path) -> None:
+    """Raises if a list names a video twice.
+
+    Args:
+        entries: What the list says.
+        data: The list, for the error.
+
+    Raises:
+        UserError: Names the video and the lines.
+    """
+    twice = find_duplicates(entries.paths)
+    if twice:
+        path = os.path.normpath(entries.paths[twice[0]])
+        lines = [entries[row].source for row in twice]
+        raise UserError(
+            f"{data}: {path} is listed {len(twice)} times ({'; '.join(lines[:3])}). "
+            "List each video once."
+        )
+
+
+def refuse_missing(entries: EntryTable, root: Path) -> None:
+    """Raises if a list names videos that are not there.
+
+    Args:
+        entries: What the list says.
+        root: Folder that relative paths start from.
+
+    Raises:
+        UserError: Names the first one and its line.
+    """
+    missing = np.flatnonzero(file_sizes(root, entries.paths) < 0)
+    if len(missing):
+        first = entries[missing[0]]
+        raise UserError(
+            f"{first.source}: {first.path} does not exist below {root} "
+            f"({len(missing)} of {len(entries)} listed videos are missing). Mend the "
+            "list or give the right `video_root`."
+        )
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return -1

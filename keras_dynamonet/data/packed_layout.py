@@ -1,0 +1,77 @@
+"""A folder of packed shards as a layout, like any other."""
+
+import json
+from pathlib import Path
+
+from keras_dynamonet.data.entry_table import EntryTable
+from keras_dynamonet.data.listing import Listing
+from keras_dynamonet.errors import UserError
+
+PACK_FILE = "pack.json"
+INDEX_FOLDER = "index"
+# Changes when older programs could not read the folder.
+FORMAT = 1
+
+
+def looks_like_packed(data: Path) -> bool:
+    """Whether a folder was written by `dynamonet pack`."""
+    return data.is_dir() and (data / PACK_FILE).is_file()
+
+
+def read_packed(data: Path, video_root: Path | None = None) -> Listing:
+    """Reads the index of a packed folder; its columns stay files until they are used.
+
+    Args:
+        data: The folder.
+        video_root: Not used: the videos are where the index is.
+
+    Raises:
+        UserError: The folder is not packed, not complete, or damaged.
+    """
+    pack = read_pack_file(data)
+    if not pack["complete"]:
+        raise UserError(
+            f"{data}: was not packed to the end. Give the same `dynamonet pack` "
+            "command again: it goes on where it stopped."
+        )
+    try:
+        entries = EntryTable.load(data / INDEX_FOLDER)
+    except (OSError, EOFError, ValueError, KeyError):
+        raise UserError(
+            f"{data / INDEX_FOLDER}: the index is missing or damaged. Pack the videos "
+            "again."
+        ) from None
+    class_names = pack["class_names"]
+    return Listing(
+        "packed",
+        data,
+        entries,
+        class_names=None if class_names is None else tuple(class_names),
+        numeric_labels=pack["numeric_labels"],
+        overlapping_splits=pack["overlapping_splits"],
+        verified=True,
+    )
+
+
+def read_pack_file(folder: Path) -> dict:
+    """What `pack.json` says.
+
+    Raises:
+        UserError: It is missing, damaged, or from a newer version.
+    """
+    path = folder / PACK_FILE
+    try:
+        pack = json.loads(path.read_text(encoding="utf-8"))
+        version = pack["format"]
+    except FileNotFoundError:
+        raise UserError(
+            f"{folder}: is no packed folder: there is no {PACK_FILE} in it."
+        ) from None
+    except (ValueError, KeyError, TypeError):
+        raise UserError(f"{path}: is damaged. Pack the videos again.") from None
+    if version != FORMAT:
+        raise UserError(
+            f"{path}: has format {version}, this version reads {FORMAT}. Update "
+            "keras-dynamonet or pack the videos again."
+        )
+    return pack

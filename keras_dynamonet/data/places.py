@@ -1,0 +1,32 @@
+"""Paths on this machine and addresses elsewhere: telling them apart, joining them."""
+
+import os
+import re
+
+_REMOTE = re.compile(r"(?!file:)[A-Za-z][A-Za-z0-9+.-]+://")
+
+
+def is_remote(path: str | os.PathLike) -> bool:
+    """Whether a path is an address such as `s3://bucket/a.mp4`.
+
+    Example:
+
+    >>> is_remote("s3://bucket/a.mp4"), is_remote("C:/a.mp4"), is_remote("a.mp4")
+    (True, False, False)
+    """
+    return _REMOTE.match(os.fspath(path)) is not None
+
+
+def join_path(root: str | os.PathLike, path: str) -> str:
+    """`path` as it starts from `root`; absolute paths and addresses stay as they are.
+
+    Example:
+
+    >>> join_path("s3://bucket/videos", "walk/a.mp4")
+    's3://bucket/videos/walk/a.mp4'
+    """
+    if is_remote(path):
+        return path
+    if is_remote(root):
+        return f"{os.fspath(root).rstrip('/')}/{path.lstrip('/')}"
+    return os.path.join(root, path)

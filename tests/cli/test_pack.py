@@ -1,0 +1,48 @@
+import json
+
+from keras_dynamonet.cli.main import main
+from tests.video_files import numbered_frames, write_video
+
+
+def make_data(root):
+    root.mkdir(exist_ok=True)
+    for k in range(3):
+        (root / "walk").mkdir(exist_ok=True)
+        write_video(root / "walk" / f"{k}.mp4", numbered_frames(6))
+    return root
+
+
+def test_pack_and_scan(tmp_path, capsys):
+    data, out = str(make_data(tmp_path / "data")), str(tmp_path / "out")
+    arguments = ["pack", data, out, "--fps", "5", "--workers", "1", "--json"]
+    assert main(arguments) == 0
+    captured = capsys.readouterr()
+    document = json.loads(captured.out)
+    assert document["videos"] == 3 and document["bad"] == {}
+    assert "read as class_folders: 3 videos" in captured.err
+    assert "3 videos in 1 shards" in captured.err
+    assert main(["scan", out]) == 0
+    assert "3 of 3 videos can be read" in capsys.readouterr().err
+
+
+def test_videos_left_out_are_listed(tmp_path, capsys):
+    data = make_data(tmp_path / "data")
+    (data / "walk" / "bad.mp4").touch()
+    arguments = ["pack", str(data), str(tmp_path / "out"), "--workers", "1"]
+    assert main(arguments) == 0
+    captured = capsys.readouterr()
+    assert "walk/bad.mp4: the file is empty (0 bytes)" in captured.out
+    assert "1 left out" in captured.err
+
+
+def test_mistakes_are_one_line(tmp_path, capsys):
+    data, out = str(make_data(tmp_path / "data")), str(tmp_path / "out")
+    for flag, value, message in (
+        ("--workers", "0", "--workers must be at least 1"),
+        ("--max-bad-share", "2", "--max-bad-share must lie in"),
+        ("--quality", "0", "`quality` must lie in"),
+    ):
+        assert main(["pack", data, out, flag, value]) == 1
+        assert message in capsys.readouterr().err
+    assert main(["pack", str(tmp_path / "nowhere"), out]) == 1
+    assert "no such file or folder" in capsys.readouterr().err
