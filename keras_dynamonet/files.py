@@ -1,6 +1,7 @@
 """Files that are either whole or absent."""
 
 import contextlib
+import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -14,13 +15,17 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     Works for a file and for a directory. The temporary name keeps the suffix, since
     writers such as Keras and FFmpeg choose the format by it, and lies in the same
     folder, so that the final rename is atomic. When the block raises, whatever was
-    written is removed and `path` is left as it was.
+    written is removed and `path` is left as it was. A folder takes the place of a
+    folder, but a file never does: that folder may hold anything.
 
     Args:
         path: The final name. Its folder is created when missing.
 
     Yields:
         The temporary path to write to.
+
+    Raises:
+        OSError: The path cannot be written; names `path`, not the temporary name.
 
     Example:
 
@@ -35,10 +40,32 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     try:
         yield temporary
         if path.is_dir():
+            if not temporary.is_dir():
+                raise IsADirectoryError(
+                    errno.EISDIR, os.strerror(errno.EISDIR), str(path)
+                )
             shutil.rmtree(path)
         os.replace(temporary, path)
+    except OSError as error:
+        # The temporary name tells nobody anything, and writing to a full disk none.
+        if error.filename is None or str(error.filename) == str(temporary):
+            error.filename = str(path)
+        raise
     finally:
         if temporary.is_dir():
             shutil.rmtree(temporary)
         else:
             temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(folder: str | os.PathLike) -> None:
+    """Removes what processes that were killed while writing have left in a folder.
+
+    Args:
+        folder: Where `atomic_path` wrote; nobody else may be writing there now.
+    """
+    for leftover in Path(folder).glob(".*.partial*"):
+        if leftover.is_dir():
+            shutil.rmtree(leftover)
+        else:
+            leftover.unlink()
