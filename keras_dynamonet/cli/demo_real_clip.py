@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_dynamonet.cli.demo_settings import REAL_CLIP
 from keras_dynamonet.cli.prediction_output import classes_json, show_videos
 from keras_dynamonet.data.manifest import Manifest
 from keras_dynamonet.data.mocap.backdrops import backdrop_videos
@@ -17,9 +18,6 @@ from keras_dynamonet.reports.exhibits import CommandShown, Example, Loop
 from keras_dynamonet.training.prediction import predict_videos
 from keras_dynamonet.training.probabilities import top_classes
 from keras_dynamonet.training.trained_model import TrainedModel
-
-REAL_CLIP = "bikes.mp4"
-"""Street scenes with a cyclist, one of the videos that backdrops are cut from."""
 
 INTRO = (
     "The command that names the action in any video, here on a real one: a street with "

@@ -9,7 +9,10 @@ from typing import Any
 
 from keras_dynamonet.data.mocap.classes import motion_of
 from keras_dynamonet.errors import UserError
-from keras_dynamonet.files import atomic_path
+from keras_dynamonet.files import atomic_path, remove_leftovers
+
+REAL_CLIP = "bikes.mp4"
+"""Street scenes with a cyclist, one of the videos that backdrops are cut from."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -128,6 +131,7 @@ class DemoFolder:
         videos: `videos/`, the rendered benchmark.
         training: `training/`, the run of the training.
         model: `best.keras`.
+        real_clip: The real video that the report predicts on.
         report: `report.html`.
         summary: `summary.json`, written last.
     """
@@ -138,6 +142,7 @@ class DemoFolder:
         self.videos = self.path / "videos"
         self.training = self.path / "training"
         self.model = self.path / "best.keras"
+        self.real_clip = self.path / REAL_CLIP
         self.report = self.path / "report.html"
         self.summary = self.path / "summary.json"
 
@@ -146,8 +151,8 @@ class DemoFolder:
 
         Args:
             settings: Those of this run.
-            overwrite: Whether to delete an earlier demo. A folder that holds other
-                things is never touched.
+            overwrite: Whether to delete an earlier demo, and nothing else that lies
+                beside it. A folder that is not the demo's is never touched.
 
         Raises:
             UserError: If the folder is not the demo's, or holds one with other
@@ -160,7 +165,7 @@ class DemoFolder:
                     "empty or a new folder with --out."
                 )
             if overwrite:
-                shutil.rmtree(self.path)
+                self._remove_written()
             else:
                 self._check_same(settings)
                 return
@@ -199,6 +204,15 @@ class DemoFolder:
             "peak_rss_gib": peak_rss_gib,
         }
         self.write_json(self.settings, document)
+
+    def _remove_written(self) -> None:
+        """Removes all that a demo writes; its settings last, by which it is known."""
+        for folder in (self.videos, self.training):
+            shutil.rmtree(folder, ignore_errors=True)
+        for file in (self.model, self.report, self.real_clip, self.summary):
+            file.unlink(missing_ok=True)
+        remove_leftovers(self.path)
+        self.settings.unlink()
 
     def _check_same(self, settings: DemoSettings) -> None:
         earlier = self.read_json(self.settings).get("settings", {})

@@ -78,13 +78,20 @@ class BadFileLog:
         if self._failure is not None:
             raise self._failure
 
-    def summary(self) -> str:
-        """One line for each bad file, or an empty text if there is none."""
+    def summary(self, *, most: int = 20) -> str:
+        """One line for each bad file, or an empty text if there is none.
+
+        Args:
+            most: How many files are named.
+        """
         reasons = self.reasons
         if not reasons:
             return ""
-        lines = [f"{path}: {reason}" for path, reason in reasons.items()]
-        return "\n".join([f"{len(lines)} videos could not be read:", *lines])
+        lines = [f"  {path}: {reason}" for path, reason in reasons.items()]
+        if len(lines) > most:
+            lines[most:] = [f"  and {len(lines) - most} more"]
+        number = f"{len(reasons)} videos" if len(reasons) > 1 else "1 video"
+        return "\n".join([f"{number} could not be read:", *lines])
 
     def as_dict(self) -> dict[str, list[dict]]:
         """The log for a JSON file.

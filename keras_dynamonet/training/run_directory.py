@@ -4,17 +4,25 @@ import csv
 import datetime
 import importlib.metadata
 import json
+import logging
+import os
 import platform
 import shlex
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from keras_dynamonet.errors import UserError
-from keras_dynamonet.files import atomic_path
+from keras_dynamonet.files import atomic_path, remove_leftovers
 from keras_dynamonet.training.config import TrainConfig
 from keras_dynamonet.training.settings import from_settings, load_settings
+
+if TYPE_CHECKING:
+    from keras_dynamonet.data.manifest import Manifest
+
+logger = logging.getLogger(__name__)
 
 VERSIONED = (
     "keras-dynamonet",
@@ -33,6 +41,8 @@ class RunDirectory:
         path: The folder.
         config: `config.json`, the settings; `--config` accepts it.
         environment: `environment.json`: command, versions and data.
+        videos: `videos.csv`: path, class and split of every video, as DATA for
+            `dynamonet evaluate RUN RUN/videos.csv --split validation`.
         last: `last.keras`, the newest checkpoint, to resume from.
         best: `best.keras`, architecture and weights of the best epoch.
         state: `state.json`, where the run is, for people and scripts to read.
@@ -51,6 +61,7 @@ class RunDirectory:
         self.path = Path(path)
         self.config = self.path / "config.json"
         self.environment = self.path / "environment.json"
+        self.videos = self.path / "videos.csv"
         self.last = self.path / "last.keras"
         self.best = self.path / "best.keras"
         self.state = self.path / "state.json"
@@ -63,8 +74,8 @@ class RunDirectory:
         """Checks that a new run may be written here.
 
         Args:
-            overwrite: Whether an earlier run may be deleted. A folder that holds other
-                things is never touched.
+            overwrite: Whether an earlier run may be replaced. A folder that is not a
+                run's is never touched.
 
         Raises:
             UserError: If the folder holds an earlier run, or is no run's folder.
@@ -74,7 +85,7 @@ class RunDirectory:
         if not self.path.is_dir():
             raise UserError(f"{self.path}: is a file; a run needs a folder.")
         if any(self.path.iterdir()):
-            if not self.config.exists():
+            if not self._holds_run():
                 raise UserError(
                     f"{self.path}: holds files that are not a run's. "
                     "Choose an empty or a new folder."
@@ -88,18 +99,47 @@ class RunDirectory:
     def start(self) -> None:
         """Makes the folder for a new run; an earlier run in it is deleted.
 
+        Files that no run writes stay, e.g. notes and exports, and the log names them.
+
         Raises:
             UserError: If the folder cannot be made, or is no run's folder.
         """
         self.check_free(overwrite=True)
         try:
-            if self.path.exists():
-                shutil.rmtree(self.path)
-            self.path.mkdir(parents=True)
+            self.path.mkdir(parents=True, exist_ok=True)
+            for path in self._written():
+                if path.is_dir():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink(missing_ok=True)
+            remove_leftovers(self.path)
         except OSError as error:
             raise UserError(
                 f"{self.path}: cannot be made: {error.strerror}."
             ) from error
+        if kept := sorted(path.name for path in self.path.iterdir()):
+            logger.warning(
+                "%s: kept what is not the run's, which may belong to the earlier one: "
+                "%s",
+                self.path,
+                ", ".join(kept),
+            )
+
+    def _written(self) -> tuple[Path, ...]:
+        """All that a run writes."""
+        return (
+            *(self.config, self.environment, self.videos, self.last, self.best),
+            *(self.state, self.history, self.tensorboard, self.bad_files),
+            self.evaluation,
+        )
+
+    def _holds_run(self) -> bool:
+        """Whether `config.json` is that of a run; other programs write such files."""
+        try:
+            settings = load_settings(self.config)
+        except UserError:
+            return False
+        return {"data", "run_dir", "task"} <= settings.keys()
 
     def add_bad_files(self, found: dict[str, list[dict]]) -> None:
         """Adds to `bad_files.json`, lists of `path`, `reason` and `count` by kind."""
@@ -120,6 +160,30 @@ class RunDirectory:
         """Writes one of the JSON files, whole or not at all."""
         with atomic_path(path) as temporary:
             temporary.write_text(json.dumps(document, indent=2) + "\n")
+
+    def write_videos(self, splits: "Mapping[str, Manifest | None]") -> None:
+        """Writes `videos.csv` from the videos of each split."""
+        with atomic_path(self.videos) as temporary:
+            with temporary.open(
+                "w", encoding="utf-8", errors="surrogateescape", newline=""
+            ) as file:
+                writer = csv.writer(file)
+                writer.writerow(["path", "label", "split"])
+                for split, manifest in splits.items():
+                    for index, label in enumerate(manifest.labels if manifest else ()):
+                        path = os.path.abspath(manifest.path(index))
+                        name = "" if label < 0 else manifest.class_names[label]
+                        writer.writerow([path, name, split])
+
+    def trained_on(self) -> frozenset[str] | None:
+        """Absolute paths of the training videos, or `None` where that is not known."""
+        if not self.videos.exists():
+            return None
+        with self.videos.open(
+            encoding="utf-8", errors="surrogateescape", newline=""
+        ) as file:
+            rows = csv.DictReader(file)
+            return frozenset(row["path"] for row in rows if row["split"] == "train")
 
     def read_history(self) -> list[dict[str, float]]:
         """The rows of `history.csv`; none where there is no such file yet."""

@@ -11,6 +11,7 @@ import keras
 import tensorflow as tf
 
 from keras_dynamonet.errors import UserError
+from keras_dynamonet.files import remove_leftovers
 from keras_dynamonet.training.checkpoints import (
     RunState,
     load_checkpoint,
@@ -108,6 +109,7 @@ def train(
         run.start()
         config.save(run.config)
         run.write_json(run.environment, _describe(data, model))
+        run.write_videos({"train": data.train, "validation": data.validation})
         return _finish(Session(config, run, data, model, spec, state), callbacks)
 
 
@@ -134,6 +136,7 @@ def resume(
     if not run.last.exists():
         logger.warning("%s has no checkpoint: starting from the beginning", run.path)
         return train(config, overwrite=True, callbacks=callbacks)
+    remove_leftovers(run.path)
     _prepare_process(config)
     data = load_training_data(config)
     with _precision(config.precision):
@@ -159,6 +162,8 @@ def _finish(
         session.fit(callbacks)
     finally:
         run.add_bad_files(session.bad_files.as_dict())
+        if len(session.bad_files):
+            logger.warning("%s", session.bad_files.summary())
     return RunResult(
         run=run,
         history=state.history,

@@ -55,7 +55,12 @@ def test_a_folder_is_taken_over_only_with_the_same_settings(tmp_path):
     other = dataclasses.replace(QUICK, seed=5, epochs=3)
     with pytest.raises(UserError, match=r"other settings \(seed, epochs\)"):
         folder.open(other, overwrite=False)
+    for name in ("videos", "training"):
+        (folder.path / name).mkdir()
+    for name in ("best.keras", "summary.json", "notes.txt"):
+        (folder.path / name).write_text("")
     folder.open(other, overwrite=True)
+    assert {path.name for path in folder.path.iterdir()} == {"demo.json", "notes.txt"}
     assert folder.read_json(folder.settings)["stage_seconds"] == {}
 
 

@@ -39,8 +39,12 @@ def test_summary_lists_every_bad_file():
     assert BadFileLog().summary() == ""
     assert filled_log().summary().splitlines() == [
         "2 videos could not be read:",
-        "a.mp4: reason of a.mp4",
-        "b.mp4: reason of b.mp4",
+        "  a.mp4: reason of a.mp4",
+        "  b.mp4: reason of b.mp4",
+    ]
+    assert filled_log().summary(most=1).splitlines()[1:] == [
+        "  a.mp4: reason of a.mp4",
+        "  and 1 more",
     ]
 
 
