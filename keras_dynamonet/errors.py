@@ -15,6 +15,16 @@ class UserError(ValueError):
     """
 
 
+class UsageError(UserError):
+    """Arguments of a program that make no sense: it ends with status 2.
+
+    Example:
+
+    >>> str(UsageError("--annotate takes a single VIDEO."))
+    '--annotate takes a single VIDEO.'
+    """
+
+
 class MissingExtraError(UserError, ImportError):
     """An optional dependency is absent; names the extra that installs it.
 

@@ -23,5 +23,5 @@ def test_scripts_run_from_anywhere(tmp_path):
         capture_output=True,
         text=True,
     )
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "name at least one VIDEO" in done.stderr

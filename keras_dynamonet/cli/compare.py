@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from keras_dynamonet.cli.number_types import at_least
 from keras_dynamonet.cli.output import load_tensorflow, print_json, say
 
 EXAMPLES = """\
@@ -30,7 +31,11 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--layout", default="auto", help="layout of DATA")
     parser.add_argument(
-        "--clips", type=int, default=64, help="clips to compare on (default: 64)"
+        "--clips",
+        type=at_least(1),
+        default=64,
+        metavar="N",
+        help="clips to compare on (default: 64)",
     )
     parser.add_argument(
         "--out", metavar="FOLDER", help="also write parity.json and parity.md there"

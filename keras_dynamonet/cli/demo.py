@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from keras_dynamonet.cli.demo_settings import QUICK, DemoFolder, DemoSettings
+from keras_dynamonet.cli.number_types import at_least
 from keras_dynamonet.cli.output import load_tensorflow, print_json, result_console, say
 
 DEFAULT_OUT = "runs/demo"
@@ -43,19 +44,19 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument(
         "--seed",
-        type=int,
+        type=at_least(0),
         metavar="N",
         help=f"seed of videos and training (default: {full.seed})",
     )
     parser.add_argument(
         "--epochs",
-        type=int,
+        type=at_least(1),
         metavar="N",
         help=f"passes over the training videos (default: {full.epochs})",
     )
     parser.add_argument(
         "--clips-per-class",
-        type=int,
+        type=at_least(1),
         metavar="N",
         help=f"training videos a class (default: {full.train_clips})",
     )

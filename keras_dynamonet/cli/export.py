@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from keras_dynamonet.cli.number_types import at_least
 from keras_dynamonet.cli.output import (
     load_tensorflow,
     print_json,
@@ -67,11 +68,14 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "motion_filters, next_frame)",
     )
     parser.add_argument(
-        "--clips", type=_positive, metavar="N", help="clips to compare on (default: 64)"
+        "--clips",
+        type=at_least(1),
+        metavar="N",
+        help="clips to compare on (default: 64)",
     )
     parser.add_argument(
         "--calibration-clips",
-        type=_positive,
+        type=at_least(1),
         metavar="N",
         help="clips to calibrate INT8 with (default: 64)",
     )
@@ -80,7 +84,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument(
         "--batch",
-        type=_positive,
+        type=at_least(1),
         metavar="N",
         help="tflite: clips in a batch (default: any number)",
     )
@@ -99,7 +103,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument(
         "--model-version",
-        type=_positive,
+        type=at_least(1),
         metavar="N",
         help="serving: version of the model (default: one more than the last in DIR)",
     )
@@ -121,13 +125,13 @@ def _add_engine_options(group) -> None:
     ):
         group.add_argument(
             f"--{name}-batch",
-            type=_positive,
+            type=at_least(1),
             metavar="N",
             help=f"{text} (default: {default})",
         )
     group.add_argument(
         "--workspace-mib",
-        type=_positive,
+        type=at_least(1),
         metavar="N",
         help="most scratch memory on the GPU in MiB (default: 4096)",
     )
@@ -278,13 +282,6 @@ def _show(done) -> None:
         size = f"{result.size_bytes / 1e6:.1f} MB, {result.seconds:.0f} s"
         note = "" if result.parity else ", not run: nothing here can run it"
         console.print(f"{result.path}  {size}{note}", markup=False)
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return number
 
 
 def _names(text: str) -> list[str]:

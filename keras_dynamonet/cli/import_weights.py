@@ -4,8 +4,9 @@ import argparse
 import contextlib
 from pathlib import Path
 
+from keras_dynamonet.cli.number_types import at_least
 from keras_dynamonet.cli.output import load_tensorflow, print_json, say
-from keras_dynamonet.errors import UserError
+from keras_dynamonet.errors import UsageError, UserError
 from keras_dynamonet.files import atomic_path
 
 DESCRIPTION = """\
@@ -45,10 +46,13 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="architecture, a name of `dynamonet summary --zoo` (default: recognised)",
     )
     parser.add_argument(
-        "--frames", type=int, metavar="T", help="frames of a clip (default: 16)"
+        "--frames", type=at_least(1), metavar="T", help="frames of a clip (default: 16)"
     )
     parser.add_argument(
-        "--size", type=int, metavar="PX", help="side of the frames (default: 112)"
+        "--size",
+        type=at_least(1),
+        metavar="PX",
+        help="side of the frames (default: 112)",
     )
     parser.add_argument(
         "--pixels",
@@ -63,7 +67,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument(
         "--replace-head",
-        type=int,
+        type=at_least(1),
         metavar="N",
         help="a fresh classifier for N classes instead of the stored one",
     )
@@ -86,12 +90,7 @@ def run(args: argparse.Namespace) -> int:
     importing = Path(args.checkpoint).suffix != ".keras"
     wanted = ".keras" if importing else ".safetensors"
     if Path(args.out).suffix != wanted:
-        raise UserError(f"`--out {args.out}`: give a name that ends in {wanted}.")
-    for name in ("frames", "size", "replace_head"):
-        value = getattr(args, name)
-        if value is not None and value < 1:
-            flag = name.replace("_", "-")
-            raise UserError(f"`--{flag} {value}`: give a number of at least 1.")
+        raise UsageError(f"`--out {args.out}`: give a name that ends in {wanted}.")
     class_names = args.class_names and _read_names(args.class_names)
     load_tensorflow(verbose=getattr(args, "verbose", False))
     document = _import(args, class_names) if importing else _export(args)

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from keras_dynamonet.cli.output import fail, setup_logging
-from keras_dynamonet.errors import UserError
+from keras_dynamonet.errors import UsageError, UserError
 from keras_dynamonet.version import __version__
 
 PROGRAMS = {
@@ -38,6 +38,7 @@ The texts are those that `add_parser` of the module gives, so that only the modu
 the program that is asked for needs to be imported.
 """
 
+BAD_USAGE = 2  # as argparse has it
 INTERRUPTED = 130  # what shells report for a program ended by Ctrl-C
 
 
@@ -95,7 +96,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return arguments.run(arguments)
     except UserError as error:
         logging.getLogger(__name__).debug("The error in full:", exc_info=True)
-        return fail(str(error))
+        status = BAD_USAGE if isinstance(error, UsageError) else 1
+        return fail(str(error), status=status)
     except KeyboardInterrupt as interrupt:
         return fail(str(interrupt) or "stopped.", status=INTERRUPTED)
     except BrokenPipeError:
@@ -103,6 +105,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         # would complain when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:
+        # A folder for a file, no permission, no space: the user's to mend, too.
+        logging.getLogger(__name__).debug("The error in full:", exc_info=True)
+        named = "" if error.filename is None else f"{error.filename}: "
+        return fail(f"{named}{error.strerror or error}.")
 
 
 if __name__ == "__main__":

@@ -6,14 +6,14 @@ from typing import BinaryIO
 
 import numpy as np
 
-from keras_dynamonet.errors import UserError
+from keras_dynamonet.errors import UsageError, UserError
 
 
 def parse_stream_format(text: str) -> tuple[int, int, float]:
     """Width and height in pixels and frames a second of e.g. `"640x480@25"`.
 
     Raises:
-        UserError: If the text has another form.
+        UsageError: If the text has another form.
 
     Example:
 
@@ -23,7 +23,7 @@ def parse_stream_format(text: str) -> tuple[int, int, float]:
     match = re.fullmatch(r"(\d+)x(\d+)@(\d+(?:\.\d+)?)", text)
     width, height, fps = (float(part) for part in match.groups()) if match else (0,) * 3
     if not (width and height and fps):
-        raise UserError(
+        raise UsageError(
             "--stdin must look like 640x480@25 (pixels, pixels, frames a second). "
             f"Received: {text}."
         )

@@ -4,13 +4,13 @@ import argparse
 import dataclasses
 import time
 
+from keras_dynamonet.cli.number_types import at_least
 from keras_dynamonet.cli.output import (
     print_json,
     result_console,
     say,
     step_progress,
 )
-from keras_dynamonet.errors import UserError
 
 EXAMPLES = """\
 examples:
@@ -48,7 +48,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument(
         "--workers",
-        type=int,
+        type=at_least(1),
         metavar="N",
         help="videos at a time (default: number of processors)",
     )
@@ -65,8 +65,6 @@ def run(args: argparse.Namespace) -> int:
     from keras_dynamonet.data.manifest import load_manifest
     from keras_dynamonet.data.scan import scan_videos
 
-    if args.workers is not None and args.workers < 1:
-        raise UserError(f"--workers must be at least 1. Received: {args.workers}.")
     manifest = load_manifest(
         args.data,
         layout=args.layout,

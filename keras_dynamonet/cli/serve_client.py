@@ -4,6 +4,7 @@ import argparse
 import json
 from pathlib import Path
 
+from keras_dynamonet.cli.number_types import at_least, positive
 from keras_dynamonet.cli.output import (
     load_tensorflow,
     make_table,
@@ -45,16 +46,28 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--model", metavar="NAME", help="default: the folder of the sidecar"
     )
     parser.add_argument(
-        "--model-version", type=int, metavar="N", help="default: the newest"
+        "--model-version", type=at_least(1), metavar="N", help="default: the newest"
     )
     parser.add_argument(
-        "--clips", type=int, default=1, help="clips spread over a video (default: 1)"
+        "--clips",
+        type=at_least(1),
+        default=1,
+        metavar="N",
+        help="clips spread over a video (default: 1)",
     )
     parser.add_argument(
-        "--top", type=int, default=5, help="actions to show (default: 5)"
+        "--top",
+        type=at_least(1),
+        default=5,
+        metavar="N",
+        help="actions to show (default: 5)",
     )
     parser.add_argument(
-        "--timeout", type=float, default=60.0, help="seconds to wait (default: 60)"
+        "--timeout",
+        type=positive,
+        default=60.0,
+        metavar="SECONDS",
+        help="seconds to wait (default: 60)",
     )
     parser.add_argument("--json", action="store_true", help="print JSON on stdout")
     parser.set_defaults(run=run)

@@ -2,6 +2,7 @@
 
 import argparse
 
+from keras_dynamonet.cli.number_types import at_least
 from keras_dynamonet.cli.output import (
     load_tensorflow,
     make_table,
@@ -9,7 +10,7 @@ from keras_dynamonet.cli.output import (
     result_console,
     step_progress,
 )
-from keras_dynamonet.errors import UserError
+from keras_dynamonet.errors import UsageError, UserError
 
 EXAMPLES = """\
 examples:
@@ -42,7 +43,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument(
         "--classes",
-        type=int,
+        type=at_least(1),
         default=400,
         help="classes of a preset or architecture (default: 400)",
     )
@@ -62,9 +63,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 def run(args: argparse.Namespace) -> int:
     """Prints the cost of one network or of all known ones."""
     if args.zoo == (args.model is not None):
-        raise UserError("Name a MODEL, or ask for all with --zoo.")
-    if args.classes < 1:
-        raise UserError(f"`--classes {args.classes}`: give a number of at least 1.")
+        raise UsageError("Name a MODEL, or ask for all with --zoo.")
     load_tensorflow(verbose=getattr(args, "verbose", False))
     if args.zoo:
         _print_zoo(_zoo_rows(), args)

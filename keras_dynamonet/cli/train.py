@@ -12,7 +12,7 @@ from keras_dynamonet.cli.output import (
     result_console,
     say,
 )
-from keras_dynamonet.errors import UserError
+from keras_dynamonet.errors import UsageError, UserError
 from keras_dynamonet.training.config import TrainConfig
 from keras_dynamonet.training.experiments import EXPERIMENTS, experiment_settings
 from keras_dynamonet.training.run_directory import RunDirectory, load_run_config
@@ -136,7 +136,8 @@ def make_config(arguments: argparse.Namespace) -> TrainConfig:
     """The configuration that experiment, file and flags make together.
 
     Raises:
-        UserError: If a setting is unknown or wrong, or DATA is missing.
+        UsageError: If a setting is unknown or wrong, or DATA is missing.
+        UserError: If the file cannot be read.
     """
     settings: dict[str, Any] = {}
     if arguments.experiment is not None:
@@ -148,9 +149,12 @@ def make_config(arguments: argparse.Namespace) -> TrainConfig:
         settings["data"] = arguments.data
     # A file's run_dir is that of the run it comes from.
     settings["run_dir"] = arguments.run_dir or arguments.home
-    config = from_settings(TrainConfig, settings)
+    try:
+        config = from_settings(TrainConfig, settings)
+    except UserError as error:
+        raise UsageError(str(error)) from error
     if not config.data:
-        raise UserError("no videos named: give DATA, or --resume RUN.")
+        raise UsageError("no videos named: give DATA, or --resume RUN.")
     return config
 
 
@@ -166,7 +170,7 @@ def _refuse_other_arguments(arguments: argparse.Namespace) -> None:
         if getattr(arguments, name):
             others.append(flag)
     if others:
-        raise UserError(
+        raise UsageError(
             f"--resume goes on with the run's own settings; leave out "
             f"{', '.join(others)}, or start a new run with --init {arguments.resume}."
         )

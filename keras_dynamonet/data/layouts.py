@@ -21,7 +21,7 @@ from keras_dynamonet.data.list_index import is_long_list, read_indexed
 from keras_dynamonet.data.list_layouts import read_csv, read_text_list
 from keras_dynamonet.data.listing import Listing, is_video_file
 from keras_dynamonet.data.packed_layout import looks_like_packed, read_packed
-from keras_dynamonet.errors import UserError
+from keras_dynamonet.errors import UsageError, UserError
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def read_listing(
     """
     if layout != "auto" and layout not in LAYOUTS:
         known = ", ".join(sorted(LAYOUTS))
-        raise UserError(f"Unknown layout {layout!r}: use auto, {known}.")
+        raise UsageError(f"Unknown layout {layout!r}: use auto, {known}.")
     if not data.exists():
         raise UserError(f"{data}: no such file or folder.")
     if video_root is not None and not video_root.is_dir():

@@ -195,6 +195,8 @@ class TrainConfig:
         for name in ("checkpoint_steps", "workers", "size", "num_frames", "stride"):
             value = getattr(self, name)
             self._require(name, value is None or value >= 1, "must be at least 1")
+        # What NumPy takes as a seed.
+        self._require("seed", 0 <= self.seed < 2**32, "must lie in [0, 2**32)")
         self._require("layer_decay", 0 < self.layer_decay <= 1, "must lie in (0, 1]")
         for name in ("learning_rate", "fps"):
             value = getattr(self, name)

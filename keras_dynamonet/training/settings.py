@@ -119,10 +119,12 @@ def _checked(field: dataclasses.Field, value: Any) -> Any:
     if number and float in kinds:
         return float(value)
     if tuple in kinds and isinstance(value, list | tuple):
-        return tuple(value)
+        if all(isinstance(x, int | float) for x in value):
+            return tuple(float(x) for x in value)
     if isinstance(value, kinds) and isinstance(value, bool) == (bool in kinds):
         return value
-    wanted = " or ".join(kind.__name__ for kind in kinds)
+    names = {tuple: "list of numbers", Mapping: "table of names and values"}
+    wanted = " or ".join(names.get(kind, kind.__name__) for kind in kinds)
     raise UserError(
         f"`{field.name}` must be of type {wanted}. Received: {field.name}={value!r}."
     )

@@ -15,6 +15,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_dynamonet.errors import UserError
+
 
 class EventWriter:
     """Appends scalars and pictures to a new event file in a folder.
@@ -35,8 +37,8 @@ class EventWriter:
     def __init__(self, folder: str | Path, first_step: int):
         Path(folder).mkdir(parents=True, exist_ok=True)
         stamp = f"{time.time():017.6f}.{platform.node()}"
-        path = Path(folder) / f"events.out.tfevents.{stamp}"
-        self._writer = tf.io.TFRecordWriter(str(path))
+        self._path = Path(folder) / f"events.out.tfevents.{stamp}"
+        self._writer = tf.io.TFRecordWriter(str(self._path))
         self._write(tf.compat.v1.Event(file_version="brain.Event:2"))
         start = tf.compat.v1.SessionLog(status=tf.compat.v1.SessionLog.START)
         self._write(tf.compat.v1.Event(step=first_step, session_log=start))
@@ -71,8 +73,13 @@ class EventWriter:
 
     def _write(self, event) -> None:
         event.wall_time = time.time()
-        self._writer.write(event.SerializeToString())
-        self._writer.flush()
+        try:
+            self._writer.write(event.SerializeToString())
+            self._writer.flush()
+        except tf.errors.OpError as error:  # e.g. a full disk
+            raise UserError(
+                f"{self._path}: cannot be written: {error.message}."
+            ) from error
 
 
 class TensorBoardLog(keras.callbacks.Callback):

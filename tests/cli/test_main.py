@@ -8,7 +8,7 @@ import pytest
 
 from keras_dynamonet.cli import main as main_module
 from keras_dynamonet.cli.main import PROGRAMS, main, make_parser
-from keras_dynamonet.errors import UserError
+from keras_dynamonet.errors import UsageError, UserError
 from keras_dynamonet.training.interruption import TrainingInterrupted
 from keras_dynamonet.version import __version__
 
@@ -115,6 +115,32 @@ def test_users_mistake_is_one_line(program, capsys):
     captured = capsys.readouterr()
     assert captured.err == "dynamonet: error: a.mp4: is [empty]. Remove it.\n"
     assert captured.out == ""
+
+
+def test_bad_usage_found_by_a_program_exits_with_2(program, capsys):
+    def fail(arguments):
+        raise UsageError("--hop is for moments.")
+
+    program(fail)
+    assert main(["scan"]) == 2
+    assert capsys.readouterr().err == "dynamonet: error: --hop is for moments.\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (PermissionError(13, "Permission denied", "/a b"), "/a b: Permission denied."),
+        (OSError(28, "No space left on device"), "No space left on device."),
+        (OSError("unable to lock the file"), "unable to lock the file."),
+    ],
+)
+def test_trouble_with_files_is_one_line(program, capsys, error, line):
+    def fail(arguments):
+        raise error
+
+    program(fail)
+    assert main(["scan"]) == 1
+    assert capsys.readouterr().err == f"dynamonet: error: {line}\n"
 
 
 def test_other_errors_are_not_hidden(program):

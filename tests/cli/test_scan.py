@@ -1,6 +1,7 @@
 import json
 
 from keras_dynamonet.cli.main import main
+from tests.cli.command import exit_status
 from tests.video_files import numbered_frames, write_video
 
 
@@ -44,5 +45,7 @@ def test_missing_files_of_a_list_are_bad_files(tmp_path, capsys):
 def test_scan_mistakes_are_one_line(tmp_path, capsys):
     assert main(["scan", str(tmp_path / "nowhere")]) == 1
     assert "no such file or folder" in capsys.readouterr().err
-    assert main(["scan", str(make_data(tmp_path)), "--workers", "0"]) == 1
-    assert "--workers must be at least 1" in capsys.readouterr().err
+    assert exit_status("scan", make_data(tmp_path), "--workers", 0) == 2
+    assert "argument --workers: must be a whole number" in capsys.readouterr().err
+    assert exit_status("scan", tmp_path, "--layout", "heap") == 2
+    assert "Unknown layout 'heap'" in capsys.readouterr().err

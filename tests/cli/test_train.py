@@ -54,6 +54,21 @@ def test_unknown_settings_of_a_file_are_refused(tmp_path):
         config_of("train", "videos", "--config", str(tmp_path / "config.toml"))
 
 
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        ([], "no videos named"),
+        (["videos", "--epochs", "0"], "`epochs` must be at least 1"),
+        (["videos", "--seed", "-1"], "`seed` must lie in"),
+        (["videos", "--fps", "8", "--stride", "2"], "`stride` excludes `fps`"),
+    ],
+)
+def test_bad_usage_exits_with_2(argv, message, capsys):
+    assert main(["train", *argv]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("dynamonet: error: ") and message in captured.err
+
+
 def test_videos_must_be_named():
     with pytest.raises(UserError, match="no videos named: give DATA, or --resume RUN"):
         config_of("train")
@@ -71,7 +86,7 @@ def test_videos_must_be_named():
     ],
 )
 def test_resume_takes_nothing_else(argv, named, capsys):
-    assert main(["train", "--resume", "runs/a", *argv]) == 1
+    assert main(["train", "--resume", "runs/a", *argv]) == 2
     error = capsys.readouterr().err
     assert f"leave out {named}, or start a new run with --init runs/a" in error
 

@@ -28,6 +28,7 @@ def test_augmentation_defaults_are_those_of_the_data():
     ("settings", "message"),
     [
         ({"epochs": 0}, "`epochs` must be at least 1. Received: epochs=0"),
+        ({"seed": -1}, r"`seed` must lie in \[0, 2\*\*32\)"),
         ({"workers": 0}, "`workers` must be at least 1"),
         ({"checkpoint_steps": 0}, "`checkpoint_steps` must be at least 1"),
         ({"learning_rate": 0.0}, "`learning_rate` must be positive"),

@@ -37,7 +37,14 @@ def test_none_is_kept_where_allowed():
 
 @pytest.mark.parametrize(
     "settings",
-    [{"count": 1.5}, {"count": True}, {"count": None}, {"on": 1}, {"names": "a"}],
+    [
+        {"count": 1.5},
+        {"count": True},
+        {"count": None},
+        {"on": 1},
+        {"names": "a"},
+        {"sides": ["a"]},
+    ],
 )
 def test_wrong_type_is_refused(settings):
     [(name, value)] = settings.items()

@@ -1,0 +1,29 @@
+import argparse
+import re
+
+import pytest
+
+from keras_dynamonet.cli.number_types import at_least, positive, share
+
+
+def test_numbers_are_read():
+    assert (at_least(0)("0"), at_least(1)("16")) == (0, 16)
+    assert (positive("1e-3"), share("0"), share("1")) == (0.001, 0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("read", "text", "message"),
+    [
+        (at_least(1), "0", "must be a whole number, at least 1. Received: 0."),
+        (at_least(0), "-1", "at least 0. Received: -1."),
+        (at_least(1), "2.5", "at least 1. Received: 2.5."),
+        (positive, "0", "must be positive. Received: 0."),
+        (positive, "inf", "must be positive. Received: inf."),
+        (positive, "fast", "must be positive. Received: fast."),
+        (share, "1.5", "must lie in [0, 1]. Received: 1.5."),
+        (share, "nan", "must lie in [0, 1]. Received: nan."),
+    ],
+)
+def test_others_are_refused(read, text, message):
+    with pytest.raises(argparse.ArgumentTypeError, match=re.escape(message)):
+        read(text)
