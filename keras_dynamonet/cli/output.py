@@ -4,10 +4,11 @@ import contextlib
 import importlib
 import json
 import logging
+import math
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -47,9 +48,9 @@ def say(message: str) -> None:
     _ERRORS.print(message, markup=False, soft_wrap=True)
 
 
-def print_json(document: Any) -> None:
-    """Writes one JSON document to standard output."""
-    print(json.dumps(document, indent=2), flush=True)
+def print_json(document: Any, *, indent: int | None = 2) -> None:
+    """Writes one JSON document to standard output; NaN and infinity become null."""
+    print(json.dumps(_strict(document), indent=indent, allow_nan=False), flush=True)
 
 
 def make_table(*columns: str, numbers: Sequence[str] = ()) -> Table:
@@ -105,6 +106,17 @@ def load_tensorflow(*, verbose: bool = False) -> None:
         return
     with contextlib.nullcontext() if verbose else _quiet_standard_error():
         importlib.import_module("tensorflow")
+
+
+def _strict(document: Any) -> Any:
+    """The document without the numbers that JSON has no words for."""
+    if isinstance(document, Mapping):
+        return {key: _strict(value) for key, value in document.items()}
+    if isinstance(document, list | tuple):
+        return [_strict(value) for value in document]
+    if isinstance(document, float) and not math.isfinite(document):
+        return None
+    return document
 
 
 class _ConsoleHandler(logging.Handler):

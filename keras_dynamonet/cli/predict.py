@@ -1,18 +1,20 @@
 """`dynamonet predict`: actions in videos, in long videos, and in streams of frames."""
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from keras_dynamonet.cli.number_types import at_least, positive
 from keras_dynamonet.cli.output import (
+    fail,
     load_tensorflow,
     print_json,
     say,
     step_progress,
 )
 from keras_dynamonet.cli.prediction_output import (
+    Timeline,
     classes_json,
     format_clock,
     show_timelines,
@@ -21,7 +23,7 @@ from keras_dynamonet.cli.prediction_output import (
     timelines_json,
     write_timelines_csv,
 )
-from keras_dynamonet.errors import UserError
+from keras_dynamonet.errors import UsageError, UserError
 
 if TYPE_CHECKING:
     from keras_dynamonet.training.trained_model import TrainedModel
@@ -34,6 +36,9 @@ examples:
   ffmpeg -i camera -f rawvideo -pix_fmt rgb24 - |
     dynamonet predict runs/first --stdin 640x480@25
 """
+# Containers that hold H.264, which --annotate writes.
+ANNOTATED_SUFFIXES = (".mp4", ".mkv", ".mov")
+DEFAULT_TOP, ANNOTATED_TOP, DEFAULT_BATCH_SIZE = 5, 3, 16
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -47,20 +52,32 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("model", metavar="RUN", help="folder of a run, or .keras file")
     parser.add_argument("videos", metavar="VIDEO", nargs="*", help="videos, or folders")
     parser.add_argument(
-        "--top", type=int, default=5, help="classes to list (default: 5)"
+        "--top",
+        type=at_least(1),
+        metavar="N",
+        help=f"classes to list (default: {DEFAULT_TOP}, with --annotate "
+        f"{ANNOTATED_TOP})",
     )
     parser.add_argument(
-        "--clips", type=int, default=1, help="clips spread over a video (default: 1)"
+        "--clips",
+        type=at_least(1),
+        default=1,
+        metavar="N",
+        help="clips spread over a video (default: 1)",
     )
     parser.add_argument(
-        "--crops", type=int, default=1, help="squares over its long side (default: 1)"
+        "--crops",
+        type=at_least(1),
+        default=1,
+        metavar="N",
+        help="squares over its long side (default: 1)",
     )
     parser.add_argument(
         "--timeline", action="store_true", help="predict moment by moment"
     )
     parser.add_argument(
         "--hop",
-        type=float,
+        type=positive,
         metavar="SECONDS",
         help="from one moment to the next (default: half a clip)",
     )
@@ -75,14 +92,24 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         metavar="WIDTHxHEIGHT@FPS",
         help="read raw RGB frames (rgb24) from standard input; a line for each moment",
     )
-    parser.add_argument(
-        "--fps", type=float, help="frames a second of clips (default: as in training)"
+    pace = parser.add_mutually_exclusive_group()
+    pace.add_argument(
+        "--fps",
+        type=positive,
+        metavar="X",
+        help="frames a second of clips (default: as in training)",
+    )
+    pace.add_argument(
+        "--stride",
+        type=at_least(1),
+        metavar="N",
+        help="take every so many frames of the video instead",
     )
     parser.add_argument(
-        "--stride", type=int, help="take every so many frames of the video instead"
-    )
-    parser.add_argument(
-        "--batch-size", type=int, default=16, help="clips at a time (default: 16)"
+        "--batch-size",
+        type=at_least(1),
+        metavar="N",
+        help=f"clips at a time (default: {DEFAULT_BATCH_SIZE})",
     )
     parser.add_argument(
         "--json",
@@ -114,25 +141,32 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> None:
-    """Refuses combinations that make no sense."""
+    """Refuses combinations that make no sense, and outputs that would cost an input."""
     if bool(arguments.videos) == bool(arguments.stdin):
-        raise UserError("name at least one VIDEO, or use --stdin, not both.")
-    for name in ("top", "clips", "crops", "batch_size", "stride"):
-        value = getattr(arguments, name)
-        if value is not None and value < 1:
-            flag = name.replace("_", "-")
-            raise UserError(f"--{flag} must be at least 1. Received: {value}.")
-    for name in ("hop", "fps"):
-        value = getattr(arguments, name)
-        if value is not None and not value > 0:
-            raise UserError(f"--{name} must be positive. Received: {value}.")
-    if arguments.annotate and len(arguments.videos) != 1:
-        raise UserError("--annotate takes a single VIDEO.")
+        raise UsageError("name at least one VIDEO, or use --stdin, not both.")
     moments = arguments.timeline or arguments.csv or arguments.annotate
     if (moments or arguments.stdin) and max(arguments.clips, arguments.crops) > 1:
-        raise UserError("--clips and --crops judge whole videos; use --hop instead.")
+        raise UsageError("--clips and --crops judge whole videos; use --hop instead.")
     if arguments.stdin and moments:
-        raise UserError("--stdin prints as it reads; save its --json lines instead.")
+        raise UsageError("--stdin prints as it reads; save its --json lines instead.")
+    if arguments.stdin and arguments.batch_size:
+        raise UsageError("--stdin predicts each moment at once, without --batch-size.")
+    if arguments.hop and not (moments or arguments.stdin):
+        raise UsageError("--hop is for moments: add --timeline.")
+    if arguments.top and moments and not arguments.annotate:
+        raise UsageError("--top does not go with a timeline; --csv has all classes.")
+    if arguments.annotate:
+        if len(arguments.videos) != 1 or Path(arguments.videos[0]).is_dir():
+            raise UsageError("--annotate takes a single VIDEO.")
+        if Path(arguments.annotate).suffix.lower() not in ANNOTATED_SUFFIXES:
+            raise UsageError(
+                f"--annotate {arguments.annotate}: must end in "
+                f"{', '.join(ANNOTATED_SUFFIXES)}."
+            )
+    for flag, output in (("csv", arguments.csv), ("annotate", arguments.annotate)):
+        for video in arguments.videos:
+            if output and Path(output).resolve() == Path(video).resolve():
+                raise UsageError(f"--{flag} {output}: would replace the video itself.")
 
 
 def _predict_videos(arguments, trained: "TrainedModel", names: list[str]) -> int:
@@ -147,14 +181,14 @@ def _predict_videos(arguments, trained: "TrainedModel", names: list[str]) -> int
             trained,
             paths,
             protocol=protocol,
-            batch_size=arguments.batch_size,
+            batch_size=arguments.batch_size or DEFAULT_BATCH_SIZE,
             progress=progress,
         )
-    documents = []
+    documents, top = [], arguments.top or DEFAULT_TOP
     for prediction in predictions:
         document = {"path": prediction.path}
         if prediction.error is None:
-            best = top_classes(prediction.probabilities, names, arguments.top)
+            best = top_classes(prediction.probabilities, names, top)
             document["top"] = classes_json(best)
         else:
             document["error"] = prediction.error
@@ -163,39 +197,61 @@ def _predict_videos(arguments, trained: "TrainedModel", names: list[str]) -> int
         print_json({"protocol": str(protocol), "videos": documents})
     else:
         show_videos(documents)
-    failed = sum("error" in document for document in documents)
-    if failed:
-        say(f"dynamonet: error: {failed} of {len(documents)} videos were not read.")
-    return 1 if failed else 0
+    return _status(sum("error" in document for document in documents), paths)
 
 
 def _predict_timelines(arguments, trained: "TrainedModel", names: list[str]) -> int:
     from keras_dynamonet.training.annotation import annotate_video
-    from keras_dynamonet.training.prediction import video_timeline
 
     paths = _expand(arguments.videos)
-    timelines = {}
-    with step_progress("predicting") as progress:
-        for number, path in enumerate(paths):
-            moments = video_timeline(
-                trained,
-                path,
-                hop_seconds=arguments.hop,
-                batch_size=arguments.batch_size,
-            )
-            timelines[path] = list(moments)
-            progress(number + 1, len(paths))
-    if arguments.csv:
-        write_timelines_csv(arguments.csv, timelines, names)
-        say(f"Written: {arguments.csv}")
-    if arguments.annotate:
-        annotate_video(paths[0], arguments.annotate, timelines[paths[0]], names)
-        say(f"Written: {arguments.annotate}")
+    timelines = [
+        _read_timeline(arguments, trained, path, f"video {number} of {len(paths)}")
+        for number, path in enumerate(paths, start=1)
+    ]
     if arguments.json:
         print_json(timelines_json(timelines, names))
     else:
         show_timelines(timelines, names)
-    return 0
+    if arguments.csv:
+        write_timelines_csv(arguments.csv, timelines, names)
+        say(f"Written: {arguments.csv}")
+    if arguments.annotate and timelines[0].error is None:
+        with step_progress("annotating, seconds") as progress:
+            annotate_video(
+                paths[0],
+                arguments.annotate,
+                timelines[0].moments,
+                names,
+                top=arguments.top or ANNOTATED_TOP,
+                progress=progress,
+            )
+        say(f"Written: {arguments.annotate}")
+    return _status(sum(timeline.error is not None for timeline in timelines), paths)
+
+
+def _read_timeline(
+    arguments, trained: "TrainedModel", path: str, name: str
+) -> Timeline:
+    """The moments of a video, up to where it cannot be read."""
+    from keras_dynamonet.data.decoding import VideoError, VideoReader
+    from keras_dynamonet.training.prediction import video_timeline
+
+    moments = []
+    try:
+        with VideoReader(path) as video:
+            seconds = video.duration_seconds
+        with step_progress(f"{name}, seconds") as progress:
+            for moment in video_timeline(
+                trained,
+                path,
+                hop_seconds=arguments.hop,
+                batch_size=arguments.batch_size or DEFAULT_BATCH_SIZE,
+            ):
+                moments.append(moment)
+                progress(min(moment.end_seconds, seconds), seconds)
+    except VideoError as error:
+        return Timeline(path, moments, error.reason)
+    return Timeline(path, moments)
 
 
 def _predict_stream(
@@ -208,17 +264,26 @@ def _predict_stream(
     from keras_dynamonet.training.prediction import frames_timeline
     from keras_dynamonet.training.probabilities import top_classes
 
+    top = arguments.top or DEFAULT_TOP
     frames = read_raw_frames(sys.stdin.buffer, *stream_format)
     for moment in frames_timeline(trained, frames, hop_seconds=arguments.hop):
-        best = top_classes(moment.probabilities, names, arguments.top)
+        best = top_classes(moment.probabilities, names, top)
         if arguments.json:
-            print(json.dumps({**span_json(moment), "top": classes_json(best)}))
+            document = {**span_json(moment), "top": classes_json(best)}
+            print_json(document, indent=None)
         else:
             shown = "  ".join(f"{name} {100 * share:.0f} %" for name, share in best)
             span = (moment.start_seconds, moment.end_seconds)
-            print("{} to {}".format(*map(format_clock, span)), shown, sep="  ")
-        sys.stdout.flush()
+            clocks = "{} to {}".format(*map(format_clock, span))
+            print(clocks, shown, sep="  ", flush=True)
     return 0
+
+
+def _status(failed: int, paths: list[str]) -> int:
+    """The exit status; says how many videos failed."""
+    if not failed:
+        return 0
+    return fail(f"{failed} of {len(paths)} videos were not read to their end.")
 
 
 def _expand(names: list[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,21 @@ from keras_dynamonet.files import atomic_path
 
 if TYPE_CHECKING:
     from keras_dynamonet.training.prediction import Moment
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """What was said of one video, moment by moment.
+
+    Args:
+        path: The video.
+        moments: In order of time; those before the damage if there is an error.
+        error: Why the video could not be read to its end.
+    """
+
+    path: str
+    moments: Sequence["Moment"]
+    error: str | None = None
 
 
 def show_videos(documents: Sequence[dict[str, Any]]) -> None:
@@ -32,42 +48,49 @@ def show_videos(documents: Sequence[dict[str, Any]]) -> None:
             console.print(line.rstrip(), markup=False)
 
 
-def show_timelines(
-    timelines: dict[str, list["Moment"]], class_names: Sequence[str]
-) -> None:
+def show_timelines(timelines: Sequence[Timeline], class_names: Sequence[str]) -> None:
     """Prints a table of the stretches with one action for each video."""
     from keras_dynamonet.training.prediction import merge_moments
 
     console = result_console()
-    for path, moments in timelines.items():
+    for timeline in timelines:
         columns = ("from", "to", "action", "probability")
         table = make_table(*columns, numbers=("from", "to", "probability"))
-        for segment in merge_moments(moments):
+        for segment in merge_moments(timeline.moments):
             table.add_row(
                 format_clock(segment.start_seconds),
                 format_clock(segment.end_seconds),
                 class_names[segment.label],
                 f"{100 * segment.probability:.0f} %",
             )
-        console.print(path, markup=False, style="bold")
-        console.print(table)
+        console.print(timeline.path, markup=False, style="bold")
+        if timeline.moments:
+            console.print(table)
+        if timeline.error is not None:
+            what = "ends here" if timeline.moments else "cannot be read"
+            console.print(f"  {what}: {timeline.error}", markup=False)
 
 
 def write_timelines_csv(
-    path: str | Path, timelines: dict[str, list["Moment"]], class_names: Sequence[str]
+    path: str | Path, timelines: Sequence[Timeline], class_names: Sequence[str]
 ) -> None:
     """Writes a row for each moment with the probabilities of all classes."""
-    with atomic_path(path) as temporary, temporary.open("w", newline="") as file:
+    with (
+        atomic_path(path) as temporary,
+        temporary.open(
+            "w", newline="", encoding="utf-8", errors="surrogateescape"
+        ) as file,
+    ):
         writer = csv.writer(file)
         writer.writerow(
             ["path", "start_seconds", "end_seconds", "action", *class_names]
         )
-        for video, moments in timelines.items():
-            for moment in moments:
+        for timeline in timelines:
+            for moment in timeline.moments:
                 shares = moment.probabilities
                 writer.writerow(
                     [
-                        video,
+                        timeline.path,
                         f"{moment.start_seconds:.3f}",
                         f"{moment.end_seconds:.3f}",
                         class_names[int(shares.argmax())],
@@ -77,23 +100,24 @@ def write_timelines_csv(
 
 
 def timelines_json(
-    timelines: dict[str, list["Moment"]], class_names: Sequence[str]
+    timelines: Sequence[Timeline], class_names: Sequence[str]
 ) -> dict[str, Any]:
     """The same as a JSON document."""
     return {
         "class_names": list(class_names),
         "videos": [
             {
-                "path": path,
+                "path": timeline.path,
+                **({} if timeline.error is None else {"error": timeline.error}),
                 "moments": [
                     {
                         **span_json(moment),
                         "probabilities": moment.probabilities.tolist(),
                     }
-                    for moment in moments
+                    for moment in timeline.moments
                 ],
             }
-            for path, moments in timelines.items()
+            for timeline in timelines
         ],
     }
 

@@ -1,7 +1,7 @@
 """Videos with the predictions drawn into the picture."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -26,6 +26,7 @@ def annotate_video(
     class_names: Sequence[str],
     *,
     top: int = 3,
+    progress: Callable[[float, float], None] | None = None,
 ) -> None:
     """Writes a copy of a video with the most probable classes of each moment.
 
@@ -37,13 +38,18 @@ def annotate_video(
         moments: Its timeline, at least one moment.
         class_names: Names of the classes.
         top: How many classes to show.
+        progress: Called with the seconds done and in all, roughly.
 
     Raises:
         VideoError: If the source cannot be read.
     """
     centres = np.array([(m.start_seconds + m.end_seconds) / 2 for m in moments])
-    with atomic_path(Path(target)) as temporary, av.open(str(temporary), "w") as video:
-        stream = None
+    length = moments[-1].end_seconds
+    with (
+        atomic_path(Path(target)) as temporary,
+        av.open(f"file:{temporary}", "w") as video,  # a name may hold a colon
+    ):
+        stream, last = None, -1
         for seconds, frame in iterate_frames(source):
             nearest = moments[int(np.abs(centres - seconds).argmin())]
             best = top_classes(nearest.probabilities, class_names, top)
@@ -54,9 +60,12 @@ def annotate_video(
                 stream.pix_fmt = "yuv420p"
                 stream.codec_context.time_base = Fraction(1, _TICKS_PER_SECOND)
             output = av.VideoFrame.from_ndarray(picture, format="rgb24")
-            output.pts = round(seconds * _TICKS_PER_SECOND)
+            # Odd files give two frames one time, which no container takes.
+            last = output.pts = max(round(seconds * _TICKS_PER_SECOND), last + 1)
             output.time_base = Fraction(1, _TICKS_PER_SECOND)
             video.mux(stream.encode(output))
+            if progress is not None:
+                progress(min(seconds, length), length)
         video.mux(stream.encode())
 
 

@@ -169,11 +169,19 @@ def frames_timeline(
         batch_size: Windows to wait for before computing.
 
     Yields:
-        The moments, in order.
+        The moments, in order; those before an error in the stream come before it.
     """
-    windows = sliding_windows(frames, trained.spec, hop_seconds=hop_seconds)
-    while batch := list(itertools.islice(windows, batch_size)):
+    batch: list[Window] = []
+    try:
+        for window in sliding_windows(frames, trained.spec, hop_seconds=hop_seconds):
+            batch.append(window)
+            if len(batch) == batch_size:
+                yield from _predict_windows(trained, batch)
+                batch = []
+    except VideoError:
         yield from _predict_windows(trained, batch)
+        raise
+    yield from _predict_windows(trained, batch)
 
 
 def merge_moments(moments: Sequence[Moment]) -> list[Segment]:
@@ -207,6 +215,8 @@ def merge_moments(moments: Sequence[Moment]) -> list[Segment]:
 
 
 def _predict_windows(trained: TrainedModel, windows: list[Window]) -> list[Moment]:
+    if not windows:
+        return []
     clips = np.stack([window.clip for window in windows])
     rows = softmax(trained.model.predict_on_batch(clips)["logits"])
     return [

@@ -14,6 +14,13 @@ def test_json_goes_to_standard_output(capsys):
     assert captured.err == ""
 
 
+def test_json_has_no_words_for_nan_and_infinity(capsys):
+    document = {"loss": float("nan"), "rows": [1.5, float("inf")], "name": "a"}
+    output.print_json(document, indent=None)
+    line = '{"loss": null, "rows": [1.5, null], "name": "a"}\n'
+    assert capsys.readouterr().out == line
+
+
 def test_messages_go_to_standard_error_as_they_are(capsys):
     output.say("[bold] 50 % of " + "a long line " * 30)
     captured = capsys.readouterr()

@@ -4,11 +4,13 @@ import json
 import shutil
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from keras_dynamonet.cli.main import main
 from keras_dynamonet.data.decoding import probe_video
 from tests.action_videos import moving_square
+from tests.cli.command import exit_status
 from tests.video_files import write_video
 
 
@@ -45,7 +47,7 @@ def test_a_bad_video_is_named_and_the_others_are_predicted(
     captured = capsys.readouterr()
     assert "cannot be read: " in captured.out
     assert captured.out.count(" %") == 3
-    assert captured.err.endswith("1 of 2 videos were not read.\n")
+    assert captured.err.endswith("1 of 2 videos were not read to their end.\n")
 
 
 def test_timeline_with_csv_and_annotated_video(run, video, tmp_path, capsys):
@@ -59,6 +61,37 @@ def test_timeline_with_csv_and_annotated_video(run, video, tmp_path, capsys):
         starts = [row["start_seconds"] for row in csv.DictReader(file)]
     assert starts == ["0.000", "0.500", "1.000", "1.500", "1.667"]
     assert probe_video(tmp_path / "out.mp4").num_frames == 24
+
+
+def test_a_timeline_goes_up_to_the_damage_and_the_others_are_shown(
+    run, video, tmp_path, capsys
+):
+    frames = np.random.default_rng(0).integers(0, 256, (60, 32, 32, 3), "uint8")
+    damaged = write_video(tmp_path / "cut.mp4", frames, fps=12.0, key_frame_every=1)
+    data = bytearray(damaged.read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 2000] = bytes(2000)
+    damaged.write_bytes(data)
+    (tmp_path / "bad.mp4").write_bytes(b"")
+    argv = ["predict", run, str(damaged), str(tmp_path / "bad.mp4"), video]
+    assert main([*argv, "--timeline", "--json"]) == 1
+    captured = capsys.readouterr()
+    assert captured.err.endswith("2 of 3 videos were not read to their end.\n")
+    cut, bad, good = json.loads(captured.out)["videos"]
+    assert 1 < cut["moments"][-1]["end_seconds"] < 4 and cut["error"]
+    assert (bad["moments"], bad["error"]) == ([], "the file is empty (0 bytes)")
+    assert len(good["moments"]) == 11 and "error" not in good
+    assert main([*argv, "--timeline"]) == 1
+    output = capsys.readouterr().out
+    assert "ends here: " in output and "cannot be read: the file is" in output
+
+
+def test_a_folder_given_for_a_file_is_kept(run, video, tmp_path, capsys):
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "videos" / "a.mp4").write_bytes(b"mine")
+    assert main(["predict", run, video, "--csv", str(tmp_path / "videos")]) == 1
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error == f"dynamonet: error: {tmp_path}/videos: Is a directory."
+    assert (tmp_path / "videos" / "a.mp4").read_bytes() == b"mine"
 
 
 def test_timeline_as_json(run, video, capsys):
@@ -90,14 +123,34 @@ def test_raw_frames_on_standard_input(run, capsys, monkeypatch, as_json):
     [
         ([], "name at least one VIDEO, or use --stdin, not both"),
         (["a.mp4", "--stdin", "2x2@1"], "name at least one VIDEO"),
-        (["a.mp4", "--top", "0"], "--top must be at least 1. Received: 0"),
-        (["a.mp4", "--batch-size", "0"], "--batch-size must be at least 1"),
-        (["a.mp4", "--hop", "0"], "--hop must be positive"),
-        (["a.mp4", "--fps", "-1"], "--fps must be positive"),
         (["a.mp4", "b.mp4", "--annotate", "o.mp4"], "--annotate takes a single VIDEO"),
+        (["a.mp4", "--annotate", "o.txt"], "--annotate o.txt: must end in .mp4"),
+        (["a.mp4", "--annotate", "./a.mp4"], "would replace the video itself"),
+        (["a.mp4", "--csv", "a.mp4"], "--csv a.mp4: would replace the video itself"),
         (["a.mp4", "--timeline", "--clips", "2"], "judge whole videos; use --hop"),
+        (["a.mp4", "--timeline", "--top", "2"], "--top does not go with a timeline"),
+        (["a.mp4", "--hop", "2"], "--hop is for moments: add --timeline"),
         (["--stdin", "2x2@1", "--timeline"], "--stdin prints as it reads"),
+        (["--stdin", "2x2@1", "--batch-size", "2"], "without --batch-size"),
         (["--stdin", "2x2"], "--stdin must look like 640x480@25"),
+    ],
+)
+def test_bad_usage_is_one_line_and_2(argv, message, capsys):
+    assert main(["predict", "run", *argv]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("dynamonet: error: ") and message in captured.err
+    assert captured.out == ""
+
+
+@pytest.mark.parametrize("flag", ["--top", "--batch-size", "--hop", "--fps"])
+def test_senseless_numbers_are_bad_usage(flag, capsys):
+    assert exit_status("predict", "run", "a.mp4", flag, 0) == 2
+    assert f"error: argument {flag}: must be" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
         (["none.mp4"], "none.mp4: no such file"),
         (["none.mp4", "--timeline"], "none.mp4: no such file"),
     ],

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from keras_dynamonet.cli.prediction_output import (
+    Timeline,
     classes_json,
     format_clock,
     show_timelines,
@@ -14,12 +15,15 @@ from keras_dynamonet.cli.prediction_output import (
 from keras_dynamonet.training.prediction import Moment
 
 NAMES = ["walk", "run"]
-TIMELINES = {
-    "a [1].mp4": [
-        Moment(0.0, 2.0, np.array([0.75, 0.25])),
-        Moment(1.0, 3.0, np.array([0.4, 0.6])),
-    ]
-}
+TIMELINES = [
+    Timeline(
+        "a [1].mp4",
+        [
+            Moment(0.0, 2.0, np.array([0.75, 0.25])),
+            Moment(1.0, 3.0, np.array([0.4, 0.6])),
+        ],
+    )
+]
 
 
 def test_videos_are_shown_with_bars(capsys):
