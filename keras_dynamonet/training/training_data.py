@@ -52,7 +52,10 @@ def load_training_data(config: TrainConfig) -> TrainingData:
     train = load_manifest(config.data, split=split, labelled=labelled, **source)
     if config.validation is not None:
         validation = load_evaluation_data(
-            config.validation, class_names=train.class_names, prefer=("validation",)
+            config.validation,
+            class_names=train.class_names,
+            video_root=config.video_root,
+            prefer=("validation",),
         )
     elif "validation" in splits:
         validation = load_manifest(

@@ -65,6 +65,19 @@ def test_validation_can_be_named(action_videos):
     assert data.validation.class_names == data.train.class_names
 
 
+def test_two_lists_can_start_from_one_folder(action_videos, tmp_path):
+    for split in ("train", "validation"):
+        lines = [f"{split}/{k}/0.mp4,{k}\n" for k in ("down", "left", "right")]
+        (tmp_path / f"{split}.csv").write_text("".join(lines))
+    config = TrainConfig(
+        data=str(tmp_path / "train.csv"),
+        validation=str(tmp_path / "validation.csv"),
+        video_root=str(action_videos),
+    )
+    data = load_training_data(config)
+    assert (len(data.train), len(data.validation)) == (3, 3)
+
+
 def test_validation_can_be_left_out(action_videos):
     config = TrainConfig(data=str(action_videos / "train"), validation_share=0.0)
     assert load_training_data(config).validation is None
