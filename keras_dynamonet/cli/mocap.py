@@ -4,15 +4,8 @@ import argparse
 import json
 import time
 
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-)
-
-from keras_dynamonet.cli.output import error_console, print_json, say
+from keras_dynamonet.cli.number_types import at_least, positive
+from keras_dynamonet.cli.output import print_json, say, step_progress
 from keras_dynamonet.data.mocap.benchmark import (
     DEFAULT_CLIPS_PER_CLASS,
     DESCRIPTION_FILE,
@@ -55,19 +48,31 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     for split, count in DEFAULT_CLIPS_PER_CLASS.items():
         parser.add_argument(
             f"--{split}",
-            type=int,
+            type=at_least(0),
             default=count,
             metavar="CLIPS",
             help=f"clips a class for the {split} split (default: {count})",
         )
     parser.add_argument(
-        "--size", type=int, default=64, help="side in pixels (default: 64)"
+        "--size",
+        type=at_least(16),
+        default=64,
+        metavar="PX",
+        help="side in pixels, even (default: 64)",
     )
     parser.add_argument(
-        "--frames", type=int, default=20, help="frames in a clip (default: 20)"
+        "--frames",
+        type=at_least(2),
+        default=20,
+        metavar="N",
+        help="frames in a clip (default: 20)",
     )
     parser.add_argument(
-        "--fps", type=float, default=12.0, help="frames a second (default: 12)"
+        "--fps",
+        type=positive,
+        default=12.0,
+        metavar="X",
+        help="frames a second (default: 12)",
     )
     parser.add_argument(
         "--camera",
@@ -76,10 +81,17 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="how the camera moves; mixed draws one per clip (default: still)",
     )
     parser.add_argument(
-        "--seed", type=int, default=0, help="seed of every draw (default: 0)"
+        "--seed",
+        type=at_least(0),
+        default=0,
+        metavar="N",
+        help="seed of every draw (default: 0)",
     )
     parser.add_argument(
-        "--processes", type=int, help="rendering processes (default: all processors)"
+        "--processes",
+        type=at_least(1),
+        metavar="N",
+        help="rendering processes (default: all processors)",
     )
     parser.add_argument(
         "--json", action="store_true", help="print a summary as JSON on stdout"
@@ -90,14 +102,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 def run(args: argparse.Namespace) -> int:
     """Renders, with a progress bar on stderr."""
     started = time.monotonic()
-    columns = (
-        TextColumn("Rendering clips"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=error_console()) as bar:
-        task = bar.add_task("clips", total=None, visible=False)
+    with step_progress("rendering clips") as progress:
         folder = render_benchmark(
             args.out,
             track=args.track,
@@ -111,9 +116,7 @@ def run(args: argparse.Namespace) -> int:
             camera=args.camera,
             seed=args.seed,
             processes=args.processes,
-            progress=lambda done, total: bar.update(
-                task, completed=done, total=total, visible=True
-            ),
+            progress=progress,
         )
     document = json.loads((folder / DESCRIPTION_FILE).read_text(encoding="utf-8"))
     summary = {

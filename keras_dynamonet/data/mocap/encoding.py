@@ -27,7 +27,10 @@ def write_clip(path: Path, frames: np.ndarray, fps: float) -> None:
         frames: `(frames, height, width, 3)` uint8 RGB, height and width even.
         fps: Frames a second.
     """
-    with atomic_path(path) as partial, av.open(str(partial), "w") as container:
+    with (
+        atomic_path(path) as partial,
+        av.open(f"file:{partial}", "w") as container,  # a name may hold a colon
+    ):
         stream = container.add_stream(
             "libx264",
             rate=Fraction(fps).limit_denominator(1001),

@@ -15,6 +15,11 @@ from typing import TextIO
 
 from keras_dynamonet.data.mocap.clips import ClipParameters
 from keras_dynamonet.data.mocap.jobs import Job, run_job
+from keras_dynamonet.errors import UserError
+
+COMMAND = (sys.executable, "-P", "-m", "keras_dynamonet.data.mocap.worker")
+# Exit status of a worker whose last line on standard error is for the user to read.
+USERS_TROUBLE = 3
 
 
 def run_jobs(
@@ -42,7 +47,6 @@ def _share_out(
 ) -> Iterator[dict]:
     """Deals the jobs out to worker processes and yields records as they come."""
     finished: queue.Queue = queue.Queue()
-    command = [sys.executable, "-P", "-m", "keras_dynamonet.data.mocap.worker"]
     package_root = Path(__file__).resolve().parents[3]
     search_path = [str(package_root), os.environ.get("PYTHONPATH", "")]
     environment = {
@@ -56,7 +60,7 @@ def _share_out(
         for number in range(processes):
             errors = stack.enter_context(tempfile.TemporaryFile("w+"))
             worker = subprocess.Popen(
-                command,
+                COMMAND,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -100,7 +104,17 @@ def _converse(
         finished.put(None)
         return
     errors.seek(0)
-    lines = errors.read().strip().splitlines() or ["no reason given"]
-    finished.put(
-        RuntimeError(f"A rendering process ended with {worker.returncode}: {lines[-1]}")
-    )
+    said = errors.read().strip() or "no reason given"
+    if worker.returncode == USERS_TROUBLE:
+        finished.put(UserError(f"Rendering stopped: {said.splitlines()[-1]}"))
+    elif worker.returncode < 0:
+        finished.put(
+            UserError(
+                f"A rendering process was ended by signal {-worker.returncode}. Short "
+                "of memory? Called again with fewer processes, rendering goes on."
+            )
+        )
+    else:
+        finished.put(
+            RuntimeError(f"A rendering process ended with {worker.returncode}:\n{said}")
+        )
