@@ -128,7 +128,7 @@ class VideoTimeline:
         """From the start of the first frame to the end of the last, measured.
 
         Raises:
-            VideoError: The file holds no frames.
+            VideoError: The file holds no frames, or its timestamps are damaged.
         """
         promised = self.header_duration_seconds
         if promised and self._index_is_complete():
@@ -140,7 +140,10 @@ class VideoTimeline:
         spans = spans or self._scan_packets(None)
         if not spans:
             raise VideoError(self.path, "holds no video frames")
-        return max(end for _, end in spans)
+        end = max(end for _, end in spans)
+        if end <= 0:
+            raise VideoError(self.path, "its timestamps make no sense (damaged?)")
+        return end
 
     # For the sub-class that decodes. `seconds` counts from the first frame.
 

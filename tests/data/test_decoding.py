@@ -319,6 +319,19 @@ def test_start_without_a_key_frame_is_said(tmp_path):
         assert numbers == sorted(numbers) and len(numbers) >= 9
 
 
+def test_timestamps_that_jump_back_are_damage(tmp_path):
+    """One flipped bit in the first stamp puts all other frames before time zero."""
+    path = write_video(
+        tmp_path / "a.ts", numbered_frames(5), codec="mpeg2video", key_frame_every=1
+    )
+    data = bytearray(path.read_bytes())
+    data[data.index(b"\x00\x00\x01\xe0") + 10] ^= 0x20
+    path.write_bytes(data)
+    with VideoReader(path) as video:
+        with pytest.raises(VideoError, match="its timestamps make no sense"):
+            _ = video.duration_seconds
+
+
 @pytest.fixture(scope="module")
 def noisy_frames() -> np.ndarray:
     """Frames that do not compress, so that damage hits picture data."""
