@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from keras_dynamonet.cli.number_types import at_least, share
 from keras_dynamonet.cli.output import (
     load_tensorflow,
     make_table,
@@ -39,25 +40,24 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--split", help="part of DATA (default: test where there is one)"
     )
-    parser.add_argument(
-        "--clips", type=int, default=1, help="clips spread over a video (default: 1)"
-    )
-    parser.add_argument(
-        "--crops", type=int, default=1, help="squares over its long side (default: 1)"
-    )
-    parser.add_argument(
-        "--frame-clips",
-        type=int,
-        default=64,
-        help="clips to measure frame prediction on; 0: none (default: 64)",
-    )
-    parser.add_argument(
-        "--batch-size", type=int, default=16, help="clips at a time (default: 16)"
-    )
+    for flag, default, text in (
+        ("clips", 1, "clips spread over a video"),
+        ("crops", 1, "squares over its long side"),
+        ("frame-clips", 64, "clips to measure frame prediction on; 0: none"),
+        ("batch-size", 16, "clips at a time"),
+    ):
+        parser.add_argument(
+            f"--{flag}",
+            type=at_least(0 if flag == "frame-clips" else 1),
+            default=default,
+            metavar="N",
+            help=f"{text} (default: {default})",
+        )
     parser.add_argument(
         "--max-bad-share",
-        type=float,
+        type=share,
         default=0.1,
+        metavar="X",
         help="stop when more than this share cannot be read (default: 0.1)",
     )
     parser.add_argument(
@@ -112,6 +112,11 @@ def run(arguments: argparse.Namespace) -> int:
         print_json(card)
     else:
         _show(card["evaluation"])
+    if result.trained_on:
+        say(
+            f"warning: the model was trained on {result.trained_on} of these "
+            f"{len(result.video_paths)} videos; the figures do not hold for others."
+        )
     say(f"Written: {folder}/report.html, model_card.md, model_card.json")
     return 0
 
@@ -123,14 +128,11 @@ def _default_folder(trained) -> Path:
 
 
 def _show(found: dict) -> None:
-    from keras_dynamonet.training.model_card import accuracy_rows
+    from keras_dynamonet.training.model_card import accuracy_rows, videos_sentence
 
     console = result_console()
-    bad = len(found["bad_files"])
     console.print(
-        f"{found['videos']} videos, {found['protocol']['text']}"
-        + (f"; {bad} could not be read" if bad else ""),
-        markup=False,
+        f"{videos_sentence(found)}; {found['protocol']['text']}", markup=False
     )
     if found["video_accuracy"]:
         columns = ("correct", "accuracy", "95 % interval")

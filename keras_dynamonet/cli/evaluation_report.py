@@ -58,6 +58,7 @@ def classification_of(
         protocol=str(result.protocol),
         top5_accuracy=found.top5_accuracy.value,
         clip_accuracy=found.clip_accuracy.value if several else None,
+        trained_on=result.trained_on,
     )
 
 

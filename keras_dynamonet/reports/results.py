@@ -20,6 +20,8 @@ class Classification:
         protocol: How a video was judged, e.g. `"1 centred clip a video, 1 crop"`.
         top5_accuracy: Share of videos with the true class among the first five.
         clip_accuracy: Accuracy of single clips, where videos were judged by several.
+        trained_on: How many of the videos the model was trained on; `None` where that
+            is not known. Only videos known to be held out are called so.
 
     Raises:
         ValueError: If the shapes disagree, a count is negative, nothing was counted,
@@ -38,6 +40,7 @@ class Classification:
     protocol: str = ""
     top5_accuracy: float | None = None
     clip_accuracy: float | None = None
+    trained_on: int | None = None
 
     def __post_init__(self):
         confusion = np.asarray(self.confusion)

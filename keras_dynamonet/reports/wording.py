@@ -55,8 +55,7 @@ def recognition_sentence(result: Classification) -> str:
     low, high = wilson_interval(result.correct, result.videos)
     sentence = (
         f"The model names the right action in {percent(result.accuracy)} of "
-        f"{result.videos} held-out videos (95 % interval {percent(low, 0)} to "
-        f"{percent(high, 0)})"
+        f"{videos(result)} (95 % interval {percent(low, 0)} to {percent(high, 0)})"
     )
     ceiling = result.order_blind_ceiling
     if ceiling is None:
@@ -70,6 +69,13 @@ def recognition_sentence(result: Classification) -> str:
             "videos to be sure."
         )
     return f"{sentence}, which does not beat {bound}seeing the order of the frames."
+
+
+def videos(result: Classification) -> str:
+    """How many videos were judged, and whether the model knew some of them."""
+    if result.trained_on:
+        return f"{result.videos} videos, {result.trained_on} of which it was trained on"
+    return f"{result.videos} {'held-out ' if result.trained_on == 0 else ''}videos"
 
 
 def prediction_sentence(prediction: FramePrediction) -> str:

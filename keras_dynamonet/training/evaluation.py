@@ -1,6 +1,7 @@
 """Accuracy under a stated protocol, and the quality of predicted frames."""
 
 import dataclasses
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -88,6 +89,9 @@ class EvaluationResult:
         labels: Their classes, `(videos,)`, -1 where unknown.
         probabilities: Mean softmax of each, `(videos, classes)`.
         bad_files: Why the others could not be read, by path.
+        too_short: Those left out for being shorter than a clip, likewise.
+        trained_on: How many of `video_paths` the model was trained on; `None` where
+            that is not known.
     """
 
     class_names: list[str]
@@ -99,6 +103,8 @@ class EvaluationResult:
     labels: np.ndarray
     probabilities: np.ndarray
     bad_files: dict[str, str]
+    too_short: dict[str, str] = dataclasses.field(default_factory=dict)
+    trained_on: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """All but the predictions for single videos, ready for JSON."""
@@ -108,8 +114,10 @@ class EvaluationResult:
         return {
             "protocol": protocol,
             "videos": len(self.video_paths),
+            "videos_trained_on": self.trained_on,
             "data_fingerprint": self.data_fingerprint,
             "bad_files": self.bad_files,
+            "too_short": self.too_short,
             "class_names": self.class_names,
             "clip_accuracy": actions and actions.clip_accuracy.to_json(),
             "video_accuracy": actions and actions.video_accuracy.to_json(),
@@ -194,7 +202,16 @@ def evaluate(
         labels=manifest.labels[read],
         probabilities=of_videos,
         bad_files=bad_files.reasons,
+        too_short=bad_files.too_short,
+        trained_on=_count_trained_on(trained, [manifest.path(i) for i in read]),
     )
+
+
+def _count_trained_on(trained: TrainedModel, paths: list[str]) -> int | None:
+    known = trained.run and trained.run.trained_on()
+    if known is None:
+        return None
+    return sum(os.path.abspath(path) in known for path in paths)
 
 
 def _classify(

@@ -12,6 +12,13 @@ from keras_dynamonet.training.run_directory import describe_environment
 from keras_dynamonet.training.settings import load_settings
 from keras_dynamonet.training.trained_model import TrainedModel
 
+SETTINGS_SHOWN = (
+    *("task", "preset", "init", "epochs", "batch_size", "optimizer", "learning_rate"),
+    *("warmup_epochs", "weight_decay", "frame_loss", "frame_loss_weight", "augment"),
+    *("precision", "seed"),
+)
+"""Settings of the training that the Markdown card names; the JSON card has all."""
+
 
 def make_model_card(
     trained: TrainedModel, result: EvaluationResult, data: str
@@ -58,9 +65,9 @@ def write_evaluation(
     """Writes `model_card.json`, `model_card.md` and `predictions.csv`."""
     folder = Path(folder)
     with atomic_path(folder / "model_card.json") as temporary:
-        temporary.write_text(json.dumps(card, indent=2) + "\n")
+        temporary.write_text(json.dumps(card, indent=2) + "\n", "utf-8")
     with atomic_path(folder / "model_card.md") as temporary:
-        temporary.write_text(format_model_card(card))
+        temporary.write_text(format_model_card(card), "utf-8", "replace")
     if result.class_names:
         with atomic_path(folder / "predictions.csv") as temporary:
             _write_predictions(temporary, result)
@@ -92,6 +99,22 @@ def accuracy_rows(found: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     return rows
 
 
+def videos_sentence(found: dict[str, Any]) -> str:
+    """How many videos were judged, and what became of the others.
+
+    Args:
+        found: The section `evaluation` of a card.
+    """
+    parts = [f"{found['videos']} videos"]
+    if found["videos_trained_on"]:
+        parts.append(f"{found['videos_trained_on']} of which it was trained on")
+    if found["bad_files"]:
+        parts.append(f"{len(found['bad_files'])} more could not be read")
+    if found["too_short"]:
+        parts.append(f"{len(found['too_short'])} more are shorter than a clip")
+    return ", ".join(parts)
+
+
 def _model_section(model: dict[str, Any]) -> str:
     height, width = model["frame_size_px"]
     pace = (
@@ -115,17 +138,25 @@ DynamoNet with {model["parameters"]:,} parameters.
 
 
 def _training_section(training: dict[str, Any]) -> str:
-    state = training["state"]
-    versions = ", ".join(f"{k} {v}" for k, v in training["versions"].items() if v)
+    state, settings = training["state"], training["settings"]
+    shown = ", ".join(f"{name} {settings[name]}" for name in SETTINGS_SHOWN)
     return f"""## Training
 
 - Command: `{training["command"]}`
-- Videos: {training["training_videos"]} ({training["training_labelled"]} with a label),
-  fingerprint `{training["training_fingerprint"]}`
+- Data: `{settings["data"]}`, {training["training_videos"]} videos ({
+        training["training_labelled"]
+    } with a label), fingerprint `{training["training_fingerprint"]}`;
+  {training["validation_videos"]} videos to choose the best epoch by
+- Settings: {shown}
 - Best epoch: {state["best_epoch"]} of {state["epoch"]}, {state["step"]} steps,
   {state["seconds"]:.0f} s
-- Started: {training["started"]}, Python {training["python"]}, {versions}
+- Started: {training["started"]}, {_versions(training)}
 """
+
+
+def _versions(made: dict[str, Any]) -> str:
+    versions = [f"{name} {v}" for name, v in made["versions"].items() if v]
+    return ", ".join([f"Python {made['python']}", *versions])
 
 
 def _evaluation_section(found: dict[str, Any]) -> str:
@@ -133,10 +164,10 @@ def _evaluation_section(found: dict[str, Any]) -> str:
         "## Evaluation",
         "",
         f"- Command: `{found['command']}`",
-        f"- Data: `{found['data']}`, {found['videos']} videos, "
-        f"{len(found['bad_files'])} more could not be read, "
+        f"- Data: `{found['data']}`, {videos_sentence(found)}, "
         f"fingerprint `{found['data_fingerprint']}`",
         f"- Protocol: {found['protocol']['text']}",
+        f"- Made: {found['started']}, {_versions(found)}",
         "",
     ]
     if found["video_accuracy"]:
@@ -171,7 +202,7 @@ def _cells(accuracy: dict[str, Any]) -> str:
 
 
 def _write_predictions(path: Path, result: EvaluationResult) -> None:
-    with path.open("w", newline="", errors="surrogateescape") as file:
+    with path.open("w", encoding="utf-8", newline="", errors="surrogateescape") as file:
         writer = csv.writer(file)
         writer.writerow(["path", "class", "predicted", *result.class_names])
         for name, label, row in zip(

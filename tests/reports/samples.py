@@ -27,6 +27,7 @@ def classification(**changes) -> Classification:
         "order_blind_ceiling": 0.5,
         "opposites": [(0, 1), (2, 3)],
         "protocol": "1 clip a video",
+        "trained_on": 0,
     }
     return Classification(**(arguments | changes))
 

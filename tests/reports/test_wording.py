@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,10 @@ from keras_dynamonet.reports import Bounds, Classification, FramePrediction, wor
 def judged(right: int, videos: int) -> Classification:
     wrong = videos - right
     return Classification(
-        ["a", "b"], np.array([[right, wrong], [0, 0]]), order_blind_ceiling=0.5
+        ["a", "b"],
+        np.array([[right, wrong], [0, 0]]),
+        order_blind_ceiling=0.5,
+        trained_on=0,
     )
 
 
@@ -19,6 +24,18 @@ def test_the_claim_follows_from_the_interval(right, claim):
     sentence = wording.recognition_sentence(judged(right, 100))
     assert claim in sentence
     assert f"{right}\N{NO-BREAK SPACE}% of 100 held-out videos" in sentence
+
+
+@pytest.mark.parametrize(
+    ("trained_on", "said"),
+    [
+        (0, "10 held-out videos"),
+        (None, "10 videos"),
+        (4, "10 videos, 4 of which it was trained on"),
+    ],
+)
+def test_videos_are_called_held_out_only_where_they_are(trained_on, said):
+    assert wording.videos(replace(judged(5, 10), trained_on=trained_on)) == said
 
 
 def test_a_loss_against_copying_is_not_called_a_gain():

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import shutil
 
@@ -70,6 +71,34 @@ def test_frame_quality_lies_below_its_ceiling(result):
     quality = result.frame_quality
     assert quality.clips == 4
     assert quality.observed.floor < quality.observed.model <= quality.observed.ceiling
+
+
+def test_videos_of_the_training_are_counted(trained, action_videos, result):
+    assert result.trained_on == 0
+    known = Manifest(
+        action_videos,
+        ("train/down/0.mp4", "test/down/0.mp4"),
+        [0, 0],
+        ("down", "left", "right"),
+    )
+    assert evaluate(trained, known, frame_clips=0).trained_on == 1
+    alone = dataclasses.replace(trained, run=None)
+    assert evaluate(alone, known, frame_clips=0).trained_on is None
+
+
+def test_short_videos_are_left_out_and_named(trained, action_videos, tmp_path):
+    from tests.action_videos import moving_square
+    from tests.video_files import write_video
+
+    write_video(tmp_path / "short.mp4", moving_square("left", 0, num_frames=2))
+    shutil.copy(action_videos / "test" / "left" / "0.mp4", tmp_path)
+    strict = dataclasses.replace(
+        trained, spec=dataclasses.replace(trained.spec, short_videos="skip")
+    )
+    manifest = Manifest(tmp_path, ("0.mp4", "short.mp4"), [-1, -1])
+    found = evaluate(strict, manifest, frame_clips=0).to_json()
+    assert found["videos"] == 1 and found["bad_files"] == {}
+    assert "a clip needs" in found["too_short"][str(tmp_path / "short.mp4")]
 
 
 def test_json_is_complete(result, manifest):

@@ -41,6 +41,8 @@ def result():
             [[0.8, 0.1, 0.1], [0.6, 0.4, 0.0], [0.1, 0.9, 0.0], [0.2, 0.2, 0.6]]
         ),
         bad_files={"c.mp4": "the file is empty"},
+        too_short={"d.mp4": "lasts 0.1 s, a clip needs 1.4 s"},
+        trained_on=1,
     )
 
 
@@ -66,8 +68,11 @@ def test_markdown_states_everything(card):
     assert "# Model card: best.keras" in text
     assert "- Clips: 4 observed frames of 16 x 16 pixels, 12 frames a second" in text
     assert "- Motion filters: 3 x 3 pixels, solved" in text
-    assert "- Videos: 12 (12 with a label)" in text
-    assert "4 videos, 1 more could not be read, fingerprint `f00d`" in text
+    assert "12 videos (12 with a label), fingerprint" in text
+    assert "epochs 2, batch_size 4, optimizer adamw, learning_rate 0.001" in text
+    judged = "4 videos, 1 of which it was trained on, 1 more could not be read, 1 more"
+    assert f"{judged} are shorter than a clip, fingerprint `f00d`" in text
+    assert text.count(", Python 3.") == 2 and text.count(" keras 3.") == 2
     assert "- Protocol: mean softmax of 3 clips x 1 crops a video" in text
     assert "| videos | 66.7 % | 20.8 to 93.9 % | 2 of 3 |" in text
     assert "| right | no videos | | |" in text
