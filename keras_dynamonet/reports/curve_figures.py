@@ -122,7 +122,8 @@ def shift_curves(comparison: FilterComparison) -> list[Figure]:
         comparison: Of two rows.
 
     Returns:
-        Two figures. A row drawn backwards is drawn so here, too.
+        Two figures. A row drawn backwards is drawn so here, too; transitions are
+        numbered as in the other row.
     """
     shifts = [filter_shift(row.filters) for row in comparison.rows]
     furthest = np.nanmax(np.abs(shifts), initial=0.1)
@@ -146,7 +147,8 @@ def shift_curves(comparison: FilterComparison) -> list[Figure]:
         axes.set_ylabel(label)
         axes.set_ylim(-1.1 * furthest, 1.1 * furthest)
         axes.margins(x=0.02)
-        axes.set_xticks([])
+        axes.set_xlabel("transition")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
         axes.grid(axis="x", visible=False)
         axes.spines["bottom"].set_visible(False)
         figures.append(figure)

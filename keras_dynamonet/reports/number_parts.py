@@ -13,6 +13,7 @@ from keras_dynamonet.reports.svg import to_svg
 from keras_dynamonet.reports.wording import decibels, percent
 
 MISTAKES_LISTED = 8
+NEXT_FRAME = "Next frame"
 
 CURVES = (
     ("accuracy", "Accuracy", "accuracy", "Share of clips named right."),
@@ -50,7 +51,7 @@ def tiles(report: Report) -> list[dict]:
     cards = []
     result = report.classification
     if result is not None:
-        note = f"{result.correct} of {result.videos} held-out videos named right"
+        note = f"{result.correct} of {wording.videos(result)} named right"
         cards.append(
             {
                 "name": "Action accuracy",
@@ -158,7 +159,7 @@ def frame_table(prediction: FramePrediction | None) -> list[dict]:
         share = bounds.share_of_way
         rows.append(
             {
-                "name": name,
+                "name": name.removeprefix(f"{NEXT_FRAME}, "),
                 "floor": decibels(bounds.floor),
                 "model": decibels(bounds.model),
                 "ceiling": "–" if bounds.ceiling is None else decibels(bounds.ceiling),
@@ -192,13 +193,16 @@ def _bounds_named(prediction: FramePrediction | None):
     if prediction is None:
         return
     if prediction.observed is not None:
-        yield prediction.observed, "Next frame, observed", "Transitions the model sees"
+        name = f"{NEXT_FRAME}, observed"
+        yield prediction.observed, name, "Transitions the model sees"
     if prediction.unseen is not None:
-        yield prediction.unseen, "Next frame, unseen", "Forecast of the last frame"
+        yield prediction.unseen, f"{NEXT_FRAME}, unseen", "Forecast of the last frame"
 
 
 def _recognition_intro(result: Classification) -> str:
-    sentences = [f"{result.videos} videos that played no part in training."]
+    sentences = [f"{wording.videos(result)}."]
+    if result.trained_on == 0:
+        sentences = [f"{result.videos} videos that played no part in training."]
     if result.protocol:
         sentences.append(f"Protocol: {result.protocol}.")
     if result.clip_accuracy is not None:

@@ -34,6 +34,10 @@ def test_a_backward_row_is_drawn_backwards():
     sideways, vertical = shift_curves(FilterComparison("", rows))
     lines = sideways.axes[0].get_lines()[1:]  # the first one is zero
     assert [line.get_ydata().tolist() for line in lines] == [[0, 1, 2], [2, 1, 0]]
+    assert [figure.axes[0].get_xlabel() for figure in (sideways, vertical)] == [
+        "transition",
+        "transition",
+    ]
     for line in vertical.axes[0].get_lines():
         assert not np.any(line.get_ydata())
 
