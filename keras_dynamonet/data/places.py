@@ -30,3 +30,14 @@ def join_path(root: str | os.PathLike, path: str) -> str:
     if is_remote(root):
         return f"{os.fspath(root).rstrip('/')}/{path.lstrip('/')}"
     return os.path.join(root, path)
+
+
+def absolute_path(path: str) -> str:
+    """The path from the root of this machine; addresses stay as they are.
+
+    Example:
+
+    >>> absolute_path("s3://bucket/a.mp4"), absolute_path("/videos/../a.mp4")
+    ('s3://bucket/a.mp4', '/a.mp4')
+    """
+    return path if is_remote(path) else os.path.abspath(path)

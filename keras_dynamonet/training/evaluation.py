@@ -1,7 +1,6 @@
 """Accuracy under a stated protocol, and the quality of predicted frames."""
 
 import dataclasses
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 from keras_dynamonet.data.bad_files import BadFileLog
 from keras_dynamonet.data.manifest import Manifest
 from keras_dynamonet.data.pipeline import evaluation_dataset
+from keras_dynamonet.data.places import absolute_path
 from keras_dynamonet.errors import UserError
 from keras_dynamonet.training.data_errors import original_errors
 from keras_dynamonet.training.frame_quality import FrameQuality, FrameQualityMeter
@@ -211,7 +211,7 @@ def _count_trained_on(trained: TrainedModel, paths: list[str]) -> int | None:
     known = trained.run and trained.run.trained_on()
     if known is None:
         return None
-    return sum(os.path.abspath(path) in known for path in paths)
+    return sum(absolute_path(path) in known for path in paths)
 
 
 def _classify(

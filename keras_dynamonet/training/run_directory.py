@@ -5,7 +5,6 @@ import datetime
 import importlib.metadata
 import json
 import logging
-import os
 import platform
 import shlex
 import shutil
@@ -163,6 +162,9 @@ class RunDirectory:
 
     def write_videos(self, splits: "Mapping[str, Manifest | None]") -> None:
         """Writes `videos.csv` from the videos of each split."""
+        # Here, so that `dynamonet train --help` need not load the decoders.
+        from keras_dynamonet.data.places import absolute_path
+
         with atomic_path(self.videos) as temporary:
             with temporary.open(
                 "w", encoding="utf-8", errors="surrogateescape", newline=""
@@ -171,7 +173,7 @@ class RunDirectory:
                 writer.writerow(["path", "label", "split"])
                 for split, manifest in splits.items():
                     for index, label in enumerate(manifest.labels if manifest else ()):
-                        path = os.path.abspath(manifest.path(index))
+                        path = absolute_path(manifest.path(index))
                         name = "" if label < 0 else manifest.class_names[label]
                         writer.writerow([path, name, split])
 
