@@ -1,11 +1,14 @@
 # make demo    trains on the built-in benchmark and writes runs/demo/report.html
 # make test    lints and runs every test
 # make env     only makes the environment .venv
-# make clean   removes .venv and the build outputs
+# make clean   removes the environments and the build outputs
 #
 # Each makes .venv from nothing the first time and uses it again afterwards; it is
 # brought up to date when setup.py or pyproject.toml changes. Pick another interpreter
-# with `make PYTHON=/path/to/python3.12 test`.
+# with `make PYTHON=/path/to/python3.12 VENV=.venv-3.12 test`.
+#
+# make test-lowest   runs every test in .venv-lowest, where each dependency has the
+#                    lowest version that setup.py allows
 
 SHELL := /bin/bash
 VENV := .venv
@@ -15,8 +18,12 @@ PYTHON ?=
 TORCH := torch==2.13.0
 DEMO_ARGUMENTS ?=
 PYTEST_ARGUMENTS ?=
+CONSTRAINTS ?=
+PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+  $(addprefix --constraint ,$(CONSTRAINTS))
 
-.PHONY: demo test env clean
+.PHONY: demo test test-lowest env clean
+.DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
 	$(BIN)/dynamonet demo $(DEMO_ARGUMENTS)
@@ -25,10 +32,13 @@ test: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/python -m pytest --durations=15 $(PYTEST_ARGUMENTS)
 
+test-lowest:
+	$(MAKE) test VENV=.venv-lowest CONSTRAINTS=.venv-lowest/lowest.txt
+
 env: $(VENV)/.installed
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-lowest build dist *.egg-info .pytest_cache .ruff_cache
 
 # The first Python from 3.11 to 3.13 that can make environments: TensorFlow has no
 # wheels for others.
@@ -48,19 +58,24 @@ $(BIN)/python:
 	echo "Making $(VENV) with $$("$$found" --version), $$(command -v "$$found")"; \
 	"$$found" -m venv $(VENV)
 
-$(VENV)/.installed: setup.py pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+$(VENV)/.installed: setup.py pyproject.toml $(CONSTRAINTS) | $(BIN)/python
+	$(PIP_INSTALL) --editable .
 	@touch $@
+
+$(VENV)/lowest.txt: setup.py tests/lowest_versions.py | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	  --editable .
+	$(BIN)/python tests/lowest_versions.py > $@
 
 # A CPU build of PyTorch adds the tests on that backend. Where pip would take the CUDA
 # build instead, which is gigabytes, those tests are left out.
 $(VENV)/.installed-test: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	$(PIP_INSTALL) --editable '.[test]'
 	@if $(BIN)/python -c 'import torch' 2>/dev/null; then \
 	  echo "PyTorch is installed: its tests run"; \
-	elif $(BIN)/python -m pip install --quiet --disable-pip-version-check --dry-run \
-	    --no-deps --report - $(TORCH) 2>/dev/null | grep -q '"version": "[^"]*+cpu"'; then \
-	  $(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH); \
+	elif $(PIP_INSTALL) --dry-run --no-deps --report - $(TORCH) 2>/dev/null \
+	    | grep -q '"version": "[^"]*+cpu"'; then \
+	  $(PIP_INSTALL) $(TORCH); \
 	else \
 	  echo "No CPU build of $(TORCH) found: the tests on PyTorch will be skipped"; \
 	fi

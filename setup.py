@@ -1,7 +1,7 @@
 """Installs `keras_dynamonet` and the command `dynamonet`.
 
-Every dependency has a lower and an upper bound. Both ends were installed and tested
-together; BUILD_NOTES.md names the exact versions and the commands.
+Every dependency has a lower and an upper bound. `make test-lowest` runs the tests with
+all lower bounds, `make test` with the newest versions; BUILD_NOTES.md says what passed.
 """
 
 import re
@@ -18,15 +18,15 @@ RUNTIME = [
     "markupsafe>=2.1,<4",
     "matplotlib>=3.9,<4",
     "numpy>=2.0,<3",
-    "opencv-python-headless>=4.10,<6",
-    "pillow>=10.3,<13",
+    "opencv-python-headless>=4.10.0.84,<6",
+    "pillow>=10.3,<14",
     "rich>=13.7,<16",
     "scipy>=1.13,<2",
     "tensorflow>=2.20,<2.22",
 ]
 
 ONNX = ["onnx>=1.18,<1.24", "onnxruntime>=1.22,<1.32", "tf2onnx>=1.17,<1.18"]
-TFLITE = ["ai-edge-litert>=2.0,<2.4"]
+TFLITE = ["ai-edge-litert>=2.0.2,<2.4"]
 # The messages of TensorFlow Serving: for warm-up requests and for its clients.
 SERVING = ["grpcio>=1.70,<2", "tensorflow-serving-api>=2.19,<2.22"]
 TENSORBOARD = ["tensorboard>=2.20,<2.22"]
@@ -49,7 +49,7 @@ EXTRAS = {
     "tensorboard": TENSORBOARD,
     "jax": JAX,
     # PyTorch as the Keras backend and for importing published checkpoints.
-    "torch": ["torch>=2.9,<2.14"],
+    "torch": ["torch>=2.13,<2.14"],
     "test": [
         *JAX,
         *ONNX,
@@ -61,7 +61,7 @@ EXTRAS = {
         "pytest>=8.3,<10",
         "ruff>=0.12,<0.18",
         "safetensors>=0.5,<0.9",
-        "setuptools>=77",
+        "setuptools>=77.0.1",
     ],
 }
 
@@ -71,19 +71,17 @@ def read_version() -> str:
     return re.search(r'^__version__ = "([^"]+)"$', text, re.MULTILINE).group(1)
 
 
-def read_long_description() -> str:
-    readme = ROOT / "README.md"
-    return readme.read_text(encoding="utf-8") if readme.exists() else ""
-
-
 setup(
     name="keras-dynamonet",
     version=read_version(),
     description=(
         "DynamoNet for Keras 3: action recognition in video with dynamic motion filters"
     ),
-    long_description=read_long_description(),
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
+    author="the keras-dynamonet authors",
+    license_expression="Apache-2.0",
+    license_files=["LICENSE"],
     packages=find_namespace_packages(include=["keras_dynamonet", "keras_dynamonet.*"]),
     package_data={
         "": ["py.typed", "*.css", "*.html", "*.j2", "*.js", "*.json", "*.md"]
