@@ -87,7 +87,10 @@ class MotionDescriptor(keras.layers.Layer):
             return ops.reshape(taps, (-1, taps.shape[1] * taps.shape[2]))
         for convolution in self.convolutions:
             taps = convolution(taps)
-        return ops.concatenate([ops.mean(taps, axis=1), ops.max(taps, axis=1)], axis=-1)
+        # A pool, not `ops.max`, whose gradient looks for the elements equal to the
+        # maximum: XLA may compute them again with another rounding and find none.
+        peak = ops.max_pool(taps, taps.shape[1], strides=1, padding="valid")[:, 0]
+        return ops.concatenate([ops.mean(taps, axis=1), peak], axis=-1)
 
     def compute_output_shape(self, input_shape):
         batch, frames, height, width, channels = input_shape
