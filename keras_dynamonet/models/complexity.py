@@ -80,7 +80,8 @@ def _filter_macs(frames, filters):
 def _solver_macs(layer, shape):
     """Correlation of each sampled neighbourhood with itself and with the change."""
     _, frames, *sizes, channels = shape
+    planes = 1 if layer.luminance else channels
     rim = layer.kernel_size // 2
     positions = prod(len(range(rim, n - rim, layer.sample_stride)) for n in sizes)
     taps = layer.kernel_size**2
-    return (frames - 1) * positions * channels * taps * (taps + 1)
+    return (frames - 1) * positions * planes * taps * (taps + 1)
