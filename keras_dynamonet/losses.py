@@ -168,7 +168,7 @@ class SSIMFrameLoss(keras.losses.Loss):
         window: Side of the window in pixels; at most the frame.
 
     Raises:
-        ValueError: If `window` is below 2.
+        ValueError: If `window` is below 2 or larger than the frame.
 
     Reference:
         Wang et al., *Image Quality Assessment*, IEEE TIP 2004, equation 13.
@@ -188,6 +188,11 @@ class SSIMFrameLoss(keras.losses.Loss):
 
     def call(self, y_true, y_pred):
         _, frames, height, width, channels = y_true.shape
+        if min(height, width) < self.window:
+            raise ValueError(
+                f"`window` must not exceed the frame. Received: window={self.window}, "
+                f"frames of {height} x {width}"
+            )
 
         def local_mean(images):
             images = ops.reshape(images, (-1, height, width, channels))

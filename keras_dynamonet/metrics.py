@@ -16,9 +16,11 @@ def _decibel(ratio):
     return 10.0 * ops.log10(ops.maximum(ratio, _SMALLEST_ERROR))
 
 
-def _mean_squared_error(y_true, y_pred, dtype):
+def _clip_errors(y_true, y_pred, dtype):
+    """Mean squared error of every clip, `(batch,)`."""
     error = ops.cast(y_true, "float32") - ops.cast(y_pred, "float32")
-    return ops.cast(ops.mean(ops.square(error)), dtype)
+    axes = tuple(range(1, len(error.shape)))
+    return ops.cast(ops.mean(ops.square(error), axis=axes), dtype)
 
 
 @keras.saving.register_keras_serializable(package="keras_dynamonet")
@@ -39,13 +41,19 @@ class PSNR(keras.metrics.Metric):
         self.count = self.add_variable((), "zeros", name="count")
 
     def update_state(self, y_true, y_pred, sample_weight=None):
-        """Adds frames with pixels in [0, 1] of any one shape.
+        """Adds frames.
 
-        `sample_weight` is accepted for Keras's sake and ignored: a frame has no label.
+        Args:
+            y_true: Real frames, batch first, pixels in [0, 1].
+            y_pred: Predicted frames, likewise.
+            sample_weight: Weight of each clip, `(batch,)`. Default: 1.
         """
-        clips = ops.cast(ops.shape(y_true)[0], self.dtype)
-        self.error.assign_add(clips * _mean_squared_error(y_true, y_pred, self.dtype))
-        self.count.assign_add(clips)
+        errors = _clip_errors(y_true, y_pred, self.dtype)
+        weight = ops.ones_like(errors)
+        if sample_weight is not None:
+            weight = ops.cast(ops.reshape(sample_weight, (-1,)), self.dtype)
+        self.error.assign_add(ops.sum(weight * errors))
+        self.count.assign_add(ops.sum(weight))
 
     def result(self):
         return -_decibel(self.error / ops.maximum(self.count, 1.0))
@@ -73,9 +81,8 @@ class PSNRGain(keras.metrics.Metric):
 
     def update_state(self, y_true, y_pred, previous):
         """Adds real, predicted and previous frames, pixels in [0, 1]."""
-        clips = ops.cast(ops.shape(y_true)[0], self.dtype)
         for total, guess in ((self.error, y_pred), (self.copy_error, previous)):
-            total.assign_add(clips * _mean_squared_error(y_true, guess, self.dtype))
+            total.assign_add(ops.sum(_clip_errors(y_true, guess, self.dtype)))
 
     def result(self):
         # Both sums start at zero; the floor keeps an all-still video at 0 dB.
@@ -126,6 +133,9 @@ def least_squares_prediction(clips: np.ndarray, kernel_size: int) -> np.ndarray:
         `(batch, frames, height - k + 1, width - k + 1, channels)`: the predictions of
         the pixels inside the rim.
 
+    Raises:
+        ValueError: If `kernel_size` is even.
+
     Example:
 
     >>> clips = np.random.default_rng(0).random((1, 2, 12, 12, 3))
@@ -134,6 +144,10 @@ def least_squares_prediction(clips: np.ndarray, kernel_size: int) -> np.ndarray:
     >>> bool(np.allclose(best[0, 0], clips[0, 1, 1:-1, 1:-1]))
     True
     """
+    if kernel_size % 2 == 0:
+        raise ValueError(
+            f"`kernel_size` must be odd. Received: kernel_size={kernel_size}"
+        )
     clips = np.asarray(clips, np.float64)
     rim = kernel_size // 2
     batch, frames, height, width, channels = clips.shape

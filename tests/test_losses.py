@@ -148,6 +148,10 @@ def test_get_frame_loss_takes_a_name_weights_or_a_loss():
         (lambda: losses.HuberFrameLoss(delta=0), "`delta` must be positive"),
         (lambda: losses.CharbonnierFrameLoss(epsilon=0), "`epsilon` must be positive"),
         (lambda: losses.SSIMFrameLoss(window=1), "`window` must be at least 2"),
+        (
+            lambda: losses.SSIMFrameLoss(window=10)(frames(0), frames(1)),
+            "`window` must not exceed the frame. Received: window=10, frames of 9 x 10",
+        ),
         (lambda: losses.WeightedFrameLoss({}), "`weights` must name at least one loss"),
         (lambda: get_frame_loss({"psnr": 1.0}), "A frame loss must be one of"),
         (lambda: get_frame_loss("mse"), "A frame loss must be one of"),

@@ -30,6 +30,16 @@ def test_psnr_is_that_of_the_mean_error_of_all_clips():
     assert float(metric.result()) == pytest.approx(100)
 
 
+@pytest.mark.parametrize("weight", ([1.0, 0.0, 3.0], [[1.0], [0.0], [3.0]]))
+def test_psnr_weighs_clips(weight):
+    real, predicted = frames(3), frames(3, seed=1)
+    metric = PSNR()
+    metric.update_state(real, predicted, sample_weight=weight)
+    errors = np.mean((real - predicted) ** 2, axis=(1, 2, 3, 4))
+    expected = -10 * np.log10((errors[0] + 3 * errors[2]) / 4)
+    assert float(metric.result()) == pytest.approx(expected, rel=1e-5)
+
+
 def test_gain_compares_the_errors_of_all_clips():
     real, predicted = frames(5), frames(5, seed=1)
     previous = 0.5 * frames(5, seed=2)
@@ -93,3 +103,8 @@ def test_ceiling_of_a_constant_clip_is_exact():
     clips = np.full((1, 2, 8, 8, 3), 0.25)
     best = least_squares_prediction(clips, 5)
     np.testing.assert_allclose(best, 0.25, atol=1e-9)
+
+
+def test_ceiling_of_an_even_kernel_raises():
+    with pytest.raises(ValueError, match="`kernel_size` must be odd"):
+        least_squares_prediction(frames(1), 4)
