@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_dynamonet.layers.arguments import require_known
 from keras_dynamonet.layers.backend_ops import depthwise_conv2d
 from keras_dynamonet.layers.borders import BORDERS, pad_border
 
@@ -37,14 +38,15 @@ class DynamicMotionFilter(keras.layers.Layer):
 
     Input shape:
         `frames (batch, frames, height, width, channels)` and `filters (batch, frames,
-        k, k, channels or 1)`, k odd; 1 shares one kernel between the colours.
+        k, k, channels or 1)`, k odd, all but batch known; 1 shares one kernel between
+        the colours.
 
     Output shape:
         That of `frames`.
 
     Raises:
-        ValueError: If `border` or `form` is unknown, k is even, or the filters fit
-            neither 1 nor the frames' channels.
+        ValueError: If `border`, `form` or a size is unknown, k is even, or the filters
+            fit neither 1 nor the frames' channels.
 
     Reference:
         Diba et al., *DynamoNet: Dynamic Action and Motion Network*, ICCV 2019, figure
@@ -71,6 +73,8 @@ class DynamicMotionFilter(keras.layers.Layer):
 
     def build(self, input_shape):
         frames, filters = input_shape
+        require_known(frames)
+        require_known(filters)
         if filters[2] != filters[3] or filters[2] % 2 == 0:
             raise ValueError(
                 "Filters must be square with an odd size. "

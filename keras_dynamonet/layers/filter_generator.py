@@ -169,10 +169,10 @@ class FrameFilterGenerator(_FilterOutput):
 class FilterForecaster(_FilterOutput):
     """The filter of the transition that nobody has seen, from the last ones.
 
-    `G[T] = persistence * G[T-1] + 0.1 * mlp(G[T-context], ..., G[T-1])`
+    `G[T] = persistence * G[T-1] + 0.1 * mlp(10 * [G[T-context], ..., G[T-1]])`
 
     `persistence` has one weight for each tap and starts at one half: what moved goes on
-    moving, with caution; the network starts at zero.
+    moving, with caution; the network, a hidden layer with ReLU, starts at zero.
 
     Args:
         kernel_size: Odd side k.

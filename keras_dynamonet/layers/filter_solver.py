@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_dynamonet.layers.arguments import require_known, require_positive
 from keras_dynamonet.layers.dynamic_motion_filter import neighbourhoods
 
 METHODS = ("cholesky", "elimination", "conjugate_gradient")
@@ -34,15 +35,16 @@ class FilterSolver(keras.layers.Layer):
             `"conjugate_gradient"` (`2 * k * k` steps, to 1e-3).
 
     Input shape:
-        `(batch, frames, height, width, channels)`, pixels in [0, 1].
+        `(batch, frames, height, width, channels)`, pixels in [0, 1], all but batch
+        known.
 
     Output shape:
         `(batch, frames - 1, k, k, channels or 1)`
 
     Raises:
         ValueError: If k is even, the frames are smaller than k, fewer than two frames
-            come in, `ridge` is not positive, `sample_stride` is below 1, or `method` is
-            unknown.
+            come in, `ridge` is not positive, `sample_stride` is below 1, or `method` or
+            a size of the clip is unknown.
 
     Reference:
         The minimiser of DynamoNet's own frame loss (ICCV 2019) for a known next frame.
@@ -73,11 +75,7 @@ class FilterSolver(keras.layers.Layer):
             )
         if ridge <= 0:
             raise ValueError(f"`ridge` must be positive. Received: ridge={ridge}")
-        if sample_stride < 1:
-            raise ValueError(
-                "`sample_stride` must be at least 1. "
-                f"Received: sample_stride={sample_stride}"
-            )
+        require_positive(sample_stride=sample_stride)
         if method not in METHODS:
             raise ValueError(
                 f"`method` must be one of {METHODS}. Received: method={method!r}"
@@ -90,6 +88,7 @@ class FilterSolver(keras.layers.Layer):
         self.method = method
 
     def build(self, input_shape):
+        require_known(input_shape)
         _, frames, height, width, channels = input_shape
         self.groups = channels if self.per_channel else 1
         if frames < 2 or min(height, width) < self.kernel_size:

@@ -6,7 +6,11 @@ import keras
 from keras import ops
 
 from keras_dynamonet.layers import backend_ops
-from keras_dynamonet.layers.arguments import triple
+from keras_dynamonet.layers.arguments import (
+    require_known,
+    require_positive,
+    triple,
+)
 
 FORMS = ("auto", "native", "planar", "stacked", "traced")
 
@@ -40,15 +44,15 @@ class GroupedConv3D(keras.layers.Layer):
         kernel_initializer: Default: normal with variance `2 / fan_out` (He).
 
     Input shape:
-        `(batch, frames, height, width, channels)`
+        `(batch, frames, height, width, channels)`, all but batch known.
 
     Output shape:
         `(batch, ceil(frames / stride), ceil(height / stride), ceil(width / stride),
         filters)`
 
     Raises:
-        ValueError: If `groups` does not divide the channels, a kernel size is even, or
-            `form` is unknown.
+        ValueError: If a number is not positive, `groups` does not divide the channels,
+            a kernel size is even, `form` is unknown, or a size of the clip is.
 
     Reference:
         Xie et al., *Aggregated Residual Transformations*, CVPR 2017 (groups); Hara et
@@ -85,6 +89,12 @@ class GroupedConv3D(keras.layers.Layer):
                 2.0, mode="fan_out", distribution="untruncated_normal"
             )
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        require_positive(
+            filters=filters,
+            kernel_size=self.kernel_size,
+            strides=self.strides,
+            groups=groups,
+        )
         if any(size % 2 == 0 for size in self.kernel_size):
             raise ValueError(
                 "`kernel_size` must be odd, so that the padding is the same on both "
@@ -100,6 +110,7 @@ class GroupedConv3D(keras.layers.Layer):
         self.padding = tuple(size // 2 for size in self.kernel_size)
 
     def build(self, input_shape):
+        require_known(input_shape)
         channels = input_shape[-1]
         if channels % self.groups:
             raise ValueError(

@@ -4,7 +4,11 @@ import keras
 from keras import ops
 
 from keras_dynamonet.layers import backend_ops
-from keras_dynamonet.layers.arguments import triple
+from keras_dynamonet.layers.arguments import (
+    require_known,
+    require_positive,
+    triple,
+)
 
 FORMS = ("auto", "native", "planar")
 
@@ -18,14 +22,18 @@ class _Pooling3D(keras.layers.Layer):
         self.strides = self.pool_size if strides is None else triple(strides)
         self.padding = triple(padding)
         self.form = form
+        require_positive(pool_size=self.pool_size, strides=self.strides)
         for size, pad in zip(self.pool_size, self.padding, strict=True):
-            if 2 * pad > size:
+            if not 0 <= 2 * pad <= size:
                 raise ValueError(
-                    "`padding` must be at most half of `pool_size`. "
+                    "`padding` must be from 0 to half of `pool_size`. "
                     f"Received: padding={padding}, pool_size={pool_size}"
                 )
         if form not in FORMS:
             raise ValueError(f"`form` must be one of {FORMS}. Received: form={form!r}")
+
+    def build(self, input_shape):
+        require_known(input_shape)
 
     def call(self, inputs):
         inputs = self._pad(inputs)
@@ -82,13 +90,14 @@ class MaxPool3D(_Pooling3D):
             bit) or `"auto"` (planar on TensorFlow, whose 3D pools lack bfloat16).
 
     Input shape:
-        `(batch, frames, height, width, channels)`
+        `(batch, frames, height, width, channels)`, all but batch known.
 
     Output shape:
         `(batch, (frames + 2 * padding - pool_size) // strides + 1, ..., channels)`
 
     Raises:
-        ValueError: If the padding exceeds half of the window or `form` is unknown.
+        ValueError: If a number is not positive, the padding exceeds half of the window,
+            `form` is unknown, or a size of the clip is.
 
     Example:
 
@@ -131,13 +140,14 @@ class AveragePool3D(_Pooling3D):
         form: As for :class:`MaxPool3D`; the planar form is equal to 1e-6.
 
     Input shape:
-        `(batch, frames, height, width, channels)`
+        `(batch, frames, height, width, channels)`, all but batch known.
 
     Output shape:
         `(batch, (frames + 2 * padding - pool_size) // strides + 1, ..., channels)`
 
     Raises:
-        ValueError: If the padding exceeds half of the window or `form` is unknown.
+        ValueError: If a number is not positive, the padding exceeds half of the window,
+            `form` is unknown, or a size of the clip is.
 
     Example:
 

@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from keras_dynamonet.layers.arguments import require_known, require_positive
+
 
 @keras.saving.register_keras_serializable(package="keras_dynamonet")
 class STCBlock(keras.layers.Layer):
@@ -27,7 +29,7 @@ class STCBlock(keras.layers.Layer):
         The input shape.
 
     Raises:
-        ValueError: If `ratio` is below 1.
+        ValueError: If `ratio` is below 1 or a size of the clip unknown.
 
     Reference:
         Diba et al., *Spatio-Temporal Channel Correlation Networks for Action
@@ -41,11 +43,11 @@ class STCBlock(keras.layers.Layer):
 
     def __init__(self, ratio=16, **kwargs):
         super().__init__(**kwargs)
-        if ratio < 1:
-            raise ValueError(f"`ratio` must be at least 1. Received: ratio={ratio}")
+        require_positive(ratio=ratio)
         self.ratio = ratio
 
     def build(self, input_shape):
+        require_known(input_shape)
         _, frames, _, _, channels = input_shape
 
         def branch(name, inputs):

@@ -75,7 +75,8 @@ class ResNeXt3D(keras.Model):
         block: `"basic"` or `"bottleneck"`. Default: that of `depth`.
         stem: `"7x7x7"` with max pool (3D-ResNets), `"3x7x7"` without (R3D), the two
             factorised in space and time, `"(2+1)d"` with and `"small (2+1)d"` without
-            pool (R(2+1)D), or `"small"` (3x3x3 without pool, for small frames).
+            pool (R(2+1)D), `"small"` (3x3x3 without pool, for small frames), or
+            `"coarse"` (3x7x7 with stride 2 in time and 4 in space, for slow machines).
         stem_width: Channels of the stem.
         convolution: `"3d"`, `"2d"` (1x3x3) or `"(2+1)d"` (1x3x3, then 3x1x1, with as
             many channels between as keep the number of weights), or one of them for
@@ -105,9 +106,9 @@ class ResNeXt3D(keras.Model):
         7, 1024)`, stage4 `(1, 4, 4, 2048)`, feature `(2048,)`.
 
     Raises:
-        ValueError: If `depth`, `stem`, `block` or `convolution` is unknown,
-            `cardinality` does not divide a width, or the class names do not match
-            `num_classes`.
+        ValueError: If `depth`, `stem`, `block` or `convolution` is unknown, a sequence
+            has not one entry a stage, `cardinality` does not divide a width, or the
+            class names do not match `num_classes`.
 
     Reference:
         Hara et al., *Can Spatiotemporal 3D CNNs Retrace the History of 2D CNNs and
@@ -193,6 +194,12 @@ class ResNeXt3D(keras.Model):
             "folded": folded,
             "form": form,
         }
+        for name in ("widths", "blocks", "convolution", "temporal_strides"):
+            if len(config[name]) != 4:
+                raise ValueError(
+                    f"`{name}` must have an entry for each of the four stages. "
+                    f"Received: {name}={config[name]}"
+                )
         dtype = kwargs.pop("dtype", None)
         inputs = keras.Input((num_frames, *config["size"], 3), name="clip")
         endpoints = _endpoints(inputs, config, dtype)

@@ -120,6 +120,10 @@ def test_is_a_sound_layer(form, tmp_path):
     ("arguments", "message"),
     [
         ({"filters": 8, "kernel_size": (3, 2, 3)}, "`kernel_size` must be odd"),
+        ({"filters": 8, "kernel_size": (3, 3)}, "A size must be an integer or one for"),
+        ({"filters": 0}, "`filters` must be at least 1. Received: filters=0"),
+        ({"filters": 8, "groups": 0}, "`groups` must be at least 1"),
+        ({"filters": 8, "strides": (1, 0, 1)}, "`strides` must be at least 1"),
         (
             {"filters": 64, "groups": 3},
             "`groups` must divide `filters`. Received: groups=3, filters=64",

@@ -77,8 +77,10 @@ def test_is_a_sound_layer(pool, tmp_path):
 
 @pytest.mark.parametrize("pool", (MaxPool3D, AveragePool3D))
 def test_wrong_arguments_raise(pool):
-    message = "`padding` must be at most half of `pool_size`"
+    message = "`padding` must be from 0 to half of `pool_size`"
     with pytest.raises(ValueError, match=re.escape(message)):
         pool(3, padding=2)
+    with pytest.raises(ValueError, match="`strides` must be at least 1"):
+        pool(3, strides=0)
     with pytest.raises(ValueError, match="`form` must be one of"):
         pool(2, form="stacked")

@@ -179,6 +179,8 @@ def test_factorised_convolutions_keep_the_number_of_weights(block, shared, expec
         ({"stem": "9x9x9"}, "`stem` must be one of"),
         ({"block": "wide"}, "`block` must be one of"),
         ({"convolution": "4d"}, "`convolution` must be one of"),
+        ({"widths": (4, 4, 8)}, "`widths` must have an entry for each of the four"),
+        ({"blocks": (1, 1)}, "`blocks` must have an entry for each of the four"),
         ({"cardinality": 3}, "`groups` must divide `filters`"),
         ({"shortcut": "C"}, "`shortcut` must be one of"),
         ({"form": "fast"}, "`form` must be one of"),
