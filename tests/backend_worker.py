@@ -12,6 +12,7 @@ import numpy as np
 from keras import ops
 
 from keras_dynamonet import layers
+from keras_dynamonet.losses import FRAME_LOSSES, get_frame_loss
 from keras_dynamonet.models import DynamoNet
 from tests.models.samples import random_clips, shifted_clips, tiny_backbone
 
@@ -35,8 +36,8 @@ def random(shape, seed=1):
     return np.random.default_rng(seed).standard_normal(shape).astype("float32")
 
 
-def layer_outputs():
-    """Outputs of every form of every layer that has forms, and of what it rests on."""
+def layers_with_forms():
+    """Every form of every layer that has forms, with inputs."""
     clip = random((2, 4, 7, 8, 8))
     frames, filters = random((2, 3, 6, 7, 3)), random((2, 3, 3, 3, 1), 2)
     colour_filters = random((2, 3, 3, 3, 3), 3)
@@ -61,20 +62,87 @@ def layer_outputs():
     for method in ("cholesky", "elimination", "conjugate_gradient"):
         solver = layers.FilterSolver(3, ridge=0.01, method=method)
         made[f"solver_{method}"] = solver, np.abs(frames)
+    return made
+
+
+def other_layers():
+    """The rest, with inputs."""
+    clip, motion = random((2, 4, 7, 8, 8)), random((2, 4, 3, 3, 3))
+    made = {}
+    for name, colours in (("shared", False), ("colours", True)):
+        solver = layers.FilterSolver(
+            3, ridge=0.01, luminance=False, per_channel=colours
+        )
+        made[f"solver_{name}"] = solver, np.abs(random((2, 3, 6, 7, 3)))
+    for mode in ("none", "sum_to_one", "softmax"):
+        made[f"normalised_{mode}"] = layers.FilterNormalization(mode), motion
+    for head in ("flatten", "temporal"):
+        made[f"descriptor_{head}"] = layers.MotionDescriptor(head, 4), motion
+    made["pooled_generator"] = layers.PooledFilterGenerator(4, 3), random((2, 6))
+    made["frame_generator"] = layers.FrameFilterGenerator(8, 3, units=4), clip
+    made["forecaster"] = layers.FilterForecaster(3, channels=3, units=4), motion
+    made["pixels"] = layers.PixelNormalization(), 255 * np.abs(clip[..., :3])
+    made["unit"] = layers.ConvNorm(8, 3, groups=2, strides=2), clip
     made["stc"] = layers.STCBlock(2), clip
     made["bottleneck"] = (
         layers.BottleneckBlock(8, expansion=2, groups=4, strides=2, stc_ratio=4),
         clip,
     )
     made["basic"] = layers.BasicBlock(8, shortcut="A", middle=(6, 6), strides=2), clip
+    return made
+
+
+def layer_outputs():
+    """Outputs of every layer; of those with forms the gradients to the inputs, too."""
+    with_forms = layers_with_forms()
     outputs = {}
-    for name, (layer, inputs) in made.items():
+    for name, (layer, inputs) in (with_forms | other_layers()).items():
         several = isinstance(inputs, list)
         layer.build([x.shape for x in inputs] if several else inputs.shape)
         set_weights(layer)
         outputs[name] = compiled(layer)(inputs)
-    outputs["norm"] = layers.VideoBatchNormalization()(clip, training=True)
+        if name in with_forms:
+            slopes = gradients(layer, inputs if several else [inputs], outputs[name])
+            outputs |= {f"{name}_slope{i}": slope for i, slope in enumerate(slopes)}
+    norm = layers.VideoBatchNormalization()
+    outputs["norm"] = norm(random((2, 4, 7, 8, 8)), training=True)
     return outputs
+
+
+def loss_values():
+    """Every frame loss of two clips."""
+    real, predicted = (np.abs(random((2, 3, 8, 9, 3), seed)) for seed in (4, 5))
+    return {
+        f"loss_of_{name}": get_frame_loss(name)(real, predicted)
+        for name in FRAME_LOSSES
+    }
+
+
+def gradients(layer, inputs, outputs):
+    """Gradients of `sum(layer(inputs) * upstream)`, by the backend's own means."""
+    upstream = ops.convert_to_tensor(random(tuple(outputs.shape), 6))
+
+    def total(tensors):
+        outputs = layer(tensors if len(tensors) > 1 else tensors[0])
+        return ops.sum(outputs * upstream)
+
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        tensors = [tf.constant(array) for array in inputs]
+        with tf.GradientTape() as tape:
+            tape.watch(tensors)
+            value = total(tensors)
+        return tape.gradient(value, tensors)
+    if backend == "jax":
+        import jax
+
+        return jax.jit(jax.grad(total))(inputs)
+    import torch
+
+    tensors = [torch.tensor(array, requires_grad=True) for array in inputs]
+    return torch.autograd.grad(total(tensors), tensors)
 
 
 def compiled(layer):
@@ -134,7 +202,7 @@ def model_outputs(source):
 def compute():
     """All numbers to compare, by name."""
     with quick_compilation():
-        outputs = layer_outputs()
+        outputs = layer_outputs() | loss_values()
     for source in ("solved", "generated"):
         outputs |= model_outputs(source)
     return {
