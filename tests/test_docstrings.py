@@ -2,29 +2,27 @@
 
 import doctest
 import importlib
-import pkgutil
+from pathlib import Path
 
 import pytest
 
 import keras_dynamonet
 
-PACKAGES = ("layers", "models")
-MODULES = ("errors", "losses", "metrics")
+PACKAGE = Path(keras_dynamonet.__file__).parent
 
 
-def module_names():
-    names = ["keras_dynamonet", *(f"keras_dynamonet.{name}" for name in MODULES)]
-    for package in PACKAGES:
-        module = importlib.import_module(f"keras_dynamonet.{package}")
-        for info in pkgutil.iter_modules(module.__path__, f"{module.__name__}."):
-            names.append(info.name)
-    return names
+MODULES = [
+    ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
+    for path in sorted(PACKAGE.rglob("*.py"))
+    if ">>> " in path.read_text(encoding="utf-8")
+]
 
 
-@pytest.mark.parametrize("name", module_names())
+@pytest.mark.parametrize("name", MODULES)
 def test_examples(name):
-    module = importlib.import_module(name)
+    module = importlib.import_module(name.removesuffix(".__init__"))
     results = doctest.testmod(module, optionflags=doctest.ELLIPSIS)
+    assert results.attempted
     assert results.failed == 0
 
 
