@@ -8,12 +8,23 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.mark.parametrize("name", ["train", "evaluate", "predict"])
-def test_training_scripts_are_the_programs(name, capsys):
-    script = importlib.import_module(f"train.{name}")
+SCRIPTS = [
+    f"{folder}.{path.stem}"
+    for folder in ("export", "train")
+    for path in sorted((ROOT / folder).glob("[a-z]*.py"))
+]
+
+
+def test_there_are_scripts():
+    assert {"train.train", "train.pretrain", "export.to_onnx"} <= set(SCRIPTS)
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_scripts_are_the_programs(name, capsys):
+    program = "export" if ".to_" in name else name.split(".")[1]
     with pytest.raises(SystemExit, match="0"):
-        script.main(["--help"])
-    assert f"usage: dynamonet {name}" in capsys.readouterr().out
+        importlib.import_module(name).main(["--help"])
+    assert f"usage: dynamonet {program}" in capsys.readouterr().out
 
 
 def test_scripts_run_from_anywhere(tmp_path):

@@ -1,4 +1,4 @@
-"""Scripts to run from a checkout: `python train/train.py`, `evaluate.py`, `predict.py`.
+"""Scripts to run from a checkout, e.g. `python train/train.py --help`.
 
-Each calls the same program as the command `dynamonet`.
+Each is the program of the command `dynamonet` that has its name.
 """
