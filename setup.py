@@ -21,7 +21,6 @@ RUNTIME = [
     "opencv-python-headless>=4.10.0.84,<6",
     "pillow>=10.3,<14",
     "rich>=13.7,<16",
-    "scipy>=1.13,<2",
     "tensorflow>=2.20,<2.22",
 ]
 
@@ -61,6 +60,7 @@ EXTRAS = {
         "pytest>=8.3,<10",
         "ruff>=0.12,<0.18",
         "safetensors>=0.5,<0.9",
+        "scipy>=1.13,<2",
         "setuptools>=77.0.1",
     ],
 }
