@@ -27,6 +27,7 @@ PROGRAMS = {
         "import_weights",
         "turn a PyTorch checkpoint into a .keras model, or back",
     ),
+    "benchmark": ("benchmark", "time networks and artefacts on this machine"),
     "summary": ("summary", "count the weights and the arithmetic of a network"),
     "scan": ("scan", "list the videos that cannot be read, and why"),
     "pack": ("pack", "pack videos into shards that are read many times faster"),

@@ -1,4 +1,4 @@
-"""Times of an engine, in the words of `trtexec`."""
+"""Times of many runs of a batch, in the words of `trtexec`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,9 +8,90 @@ import numpy as np
 PERCENTILES = (90, 95, 99)
 
 
+class _Report:
+    """What both reports say: throughput, then a line of statistics for each row."""
+
+    @property
+    def throughput_qps(self) -> float:
+        """Batches a second ("queries" in `trtexec`)."""
+        return len(self._rows()[0][2]) / self.walltime_seconds
+
+    @property
+    def clips_per_second(self) -> float:
+        """Clips a second."""
+        return self.throughput_qps * self.batch
+
+    def to_json(self) -> dict:
+        """All figures, times in milliseconds unless their name says otherwise."""
+        rows = self._rows()
+        return {
+            "batch": self.batch,
+            "runs": len(rows[0][2]),
+            "throughput_qps": self.throughput_qps,
+            "clips_per_second": self.clips_per_second,
+            **{key: _summary(values) for key, _, values in rows},
+            **{
+                f"total_{name.lower().replace(' ', '_')}_seconds": seconds
+                for name, seconds in self._totals().items()
+            },
+        }
+
+    def to_text(self) -> str:
+        """The performance summary as `trtexec` prints it, with its warnings."""
+        lines = ["=== Performance summary ==="]
+        lines.append(f"Throughput: {self.throughput_qps:.6g} qps")
+        for _, name, values in self._rows():
+            figures = [
+                f"{key} = {value:.6g} ms" for key, value in _summary(values).items()
+            ]
+            lines.append(f"{name}: {', '.join(figures)}")
+        lines += [
+            f"Total {name}: {seconds:.6g} s" for name, seconds in self._totals().items()
+        ]
+        lines += [f"* {text}" for text in self.warnings()]
+        return "\n".join(lines)
+
+    def warnings(self) -> list[str]:
+        """What makes the figures doubtful."""
+        return []
+
+    def _totals(self):
+        return {"Host Walltime": self.walltime_seconds}
+
+
+@dataclass(frozen=True)
+class LatencyReport(_Report):
+    """Many runs of the same batch, by the clock of the host.
+
+    Args:
+        latencies_ms: Time of each run: from clips in memory to outputs in memory.
+        batch: Clips in a batch.
+        walltime_seconds: Of all runs together.
+
+    Raises:
+        ValueError: If there are no runs.
+
+    Example:
+
+    >>> report = LatencyReport((20.0, 30.0, 25.0, 25.0), 8, 0.1)
+    >>> print(report.to_text().splitlines()[1])
+    Throughput: 40 qps
+    """
+
+    latencies_ms: tuple[float, ...]
+    batch: int
+    walltime_seconds: float
+
+    def __post_init__(self):
+        _require_runs(self.latencies_ms)
+
+    def _rows(self):
+        return [("latency", "Latency", self.latencies_ms)]
+
+
 @dataclass(frozen=True)
 class Timing:
-    """One run of a batch; all times in milliseconds.
+    """One run of a batch on a GPU; all times in milliseconds.
 
     Args:
         h2d_ms: Copying the input to the GPU.
@@ -31,8 +112,8 @@ class Timing:
 
 
 @dataclass(frozen=True)
-class LatencyReport:
-    """Many runs of the same batch.
+class EngineReport(_Report):
+    """Many runs of the same batch on a GPU.
 
     Args:
         timings: One entry for each run.
@@ -44,7 +125,7 @@ class LatencyReport:
 
     Example:
 
-    >>> report = LatencyReport((Timing(0.1, 2.0, 0.1, 0.2),) * 4, 8, 0.01)
+    >>> report = EngineReport((Timing(0.1, 2.0, 0.1, 0.2),) * 4, 8, 0.01)
     >>> print(report.to_text().splitlines()[1])
     Throughput: 400 qps
     """
@@ -54,44 +135,7 @@ class LatencyReport:
     walltime_seconds: float
 
     def __post_init__(self):
-        if not self.timings:
-            raise ValueError("There must be at least one run to report on.")
-
-    @property
-    def throughput_qps(self) -> float:
-        """Batches a second ("queries" in `trtexec`)."""
-        return len(self.timings) / self.walltime_seconds
-
-    @property
-    def clips_per_second(self) -> float:
-        """Clips a second."""
-        return self.throughput_qps * self.batch
-
-    def to_json(self) -> dict:
-        """All figures, times in milliseconds unless their name says otherwise."""
-        return {
-            "batch": self.batch,
-            "runs": len(self.timings),
-            "throughput_qps": self.throughput_qps,
-            "clips_per_second": self.clips_per_second,
-            **{key: _summary(values) for key, _, values in self._rows()},
-            "total_host_walltime_seconds": self.walltime_seconds,
-            "total_gpu_compute_time_seconds": self._compute_seconds(),
-        }
-
-    def to_text(self) -> str:
-        """The performance summary as `trtexec` prints it, with its warnings."""
-        lines = ["=== Performance summary ==="]
-        lines.append(f"Throughput: {self.throughput_qps:.6g} qps")
-        for _, name, values in self._rows():
-            figures = [
-                f"{key} = {value:.6g} ms" for key, value in _summary(values).items()
-            ]
-            lines.append(f"{name}: {', '.join(figures)}")
-        lines.append(f"Total Host Walltime: {self.walltime_seconds:.6g} s")
-        lines.append(f"Total GPU Compute Time: {self._compute_seconds():.6g} s")
-        lines += [f"* {text}" for text in self.warnings()]
-        return "\n".join(lines)
+        _require_runs(self.timings)
 
     def warnings(self) -> list[str]:
         """What makes the figures doubtful, as `trtexec` says it."""
@@ -127,8 +171,14 @@ class LatencyReport:
             ("d2h", "D2H Latency", [t.d2h_ms for t in self.timings]),
         ]
 
-    def _compute_seconds(self):
-        return sum(timing.compute_ms for timing in self.timings) / 1e3
+    def _totals(self):
+        compute_ms = sum(timing.compute_ms for timing in self.timings)
+        return {**super()._totals(), "GPU Compute Time": compute_ms / 1e3}
+
+
+def _require_runs(runs: Sequence) -> None:
+    if not runs:
+        raise ValueError("There must be at least one run to report on.")
 
 
 def _summary(values: Sequence[float]) -> dict[str, float]:

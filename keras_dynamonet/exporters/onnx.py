@@ -14,6 +14,7 @@ from keras_dynamonet.errors import MissingExtraError, UserError
 from keras_dynamonet.exporters.artefact import ExportResult, export_artefact
 from keras_dynamonet.exporters.folding import fold
 from keras_dynamonet.exporters.parity import ParityReport
+from keras_dynamonet.exporters.runtimes import load_onnxruntime
 from keras_dynamonet.exporters.signature import INPUT, make_inference_function
 from keras_dynamonet.exporters.source import ExportSource
 
@@ -136,19 +137,8 @@ def load_runner(
         A function from uint8 clips to outputs by name, and the name of the runtime.
     """
     require_onnx()
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(
-        os.fspath(path), options, providers=["CPUExecutionProvider"]
-    )
-    names = [output.name for output in session.get_outputs()]
-
-    def run(clips):
-        return dict(zip(names, session.run(names, {INPUT: clips}), strict=True))
-
-    return run, f"onnxruntime {onnxruntime.__version__}"
+    loaded = load_onnxruntime(os.fspath(path))
+    return loaded.run, loaded.runtime
 
 
 def require_onnx() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from keras_dynamonet.errors import UserError
-from keras_dynamonet.exporters.latency import LatencyReport, Timing
+from keras_dynamonet.exporters.latency import EngineReport, Timing
 from keras_dynamonet.exporters.signature import INPUT
 from keras_dynamonet.exporters.tensorrt_engine import (
     EngineRecord,
@@ -44,7 +44,7 @@ class TensorRTRunner:
     ```python
     with open_engine("model.float16.engine") as run:
         probabilities = run(clips)["probabilities"]  # clips: uint8 (n, T, H, W, 3)
-        print(run.measure(clips, seconds=3.0).to_text())
+        print(run.measure(clips, duration_seconds=3.0).to_text())
     ```
     """
 
@@ -87,6 +87,16 @@ class TensorRTRunner:
     def __exit__(self, *error) -> None:
         self.close()
 
+    @property
+    def name(self) -> str:
+        """Flavour of TensorRT and its version."""
+        return f"{self._record.flavour} {self._record.version}"
+
+    @property
+    def clip_shape(self) -> tuple[int | None, ...]:
+        """Of a batch, the number of clips free."""
+        return (None, *tuple(self._engine.get_tensor_shape(INPUT))[1:])
+
     def __call__(self, clips: np.ndarray) -> Mapping[str, np.ndarray]:
         """Runs the engine once.
 
@@ -107,17 +117,17 @@ class TensorRTRunner:
         self,
         clips: np.ndarray,
         *,
-        seconds: float = 3.0,
+        duration_seconds: float = 3.0,
+        iterations: int = 10,
         warm_up_seconds: float = 0.2,
-        least_runs: int = 10,
-    ) -> LatencyReport:
+    ) -> EngineReport:
         """Measures how long batches take, one after the other.
 
         Args:
             clips: The batch to run again and again.
-            seconds: Measure at least so long.
+            duration_seconds: Measure at least so long.
+            iterations: Measure at least so many batches.
             warm_up_seconds: Run so long before.
-            least_runs: Measure at least so many batches.
 
         Returns:
             Times of copying in, computing and copying out, by events of the GPU.
@@ -127,9 +137,10 @@ class TensorRTRunner:
         while time.perf_counter() < deadline:
             self._enqueue({INPUT: clips})
         timings, started = [], time.perf_counter()
-        while len(timings) < least_runs or time.perf_counter() - started < seconds:
+        deadline = started + duration_seconds
+        while len(timings) < iterations or time.perf_counter() < deadline:
             timings.append(self._enqueue({INPUT: clips}))
-        return LatencyReport(tuple(timings), len(clips), time.perf_counter() - started)
+        return EngineReport(tuple(timings), len(clips), time.perf_counter() - started)
 
     def close(self) -> None:
         """Gives the memory of the GPU back. May be called again."""

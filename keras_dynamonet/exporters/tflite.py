@@ -1,6 +1,5 @@
 """TFLite files of built-in operators, run in LiteRT before they are kept."""
 
-import importlib.metadata
 import importlib.util
 import os
 import tempfile
@@ -12,7 +11,8 @@ from keras_dynamonet.errors import MissingExtraError, UserError
 from keras_dynamonet.exporters.artefact import ExportResult, export_artefact
 from keras_dynamonet.exporters.folding import fold
 from keras_dynamonet.exporters.parity import BATCH_SIZES, ParityReport
-from keras_dynamonet.exporters.signature import INPUT, make_inference_function
+from keras_dynamonet.exporters.runtimes import load_litert
+from keras_dynamonet.exporters.signature import make_inference_function
 from keras_dynamonet.exporters.source import ExportSource
 from keras_dynamonet.exporters.tflite_operators import (
     check_builtin,
@@ -150,22 +150,8 @@ def load_runner(
         MissingExtraError: If the extra `tflite` is not installed.
     """
     require_litert()
-    from ai_edge_litert.interpreter import Interpreter
-
-    try:
-        interpreter = Interpreter(
-            os.fspath(path), num_threads=threads or os.cpu_count()
-        )
-        interpreter.allocate_tensors()
-        signature = interpreter.get_signature_runner(SIGNATURE)
-    except (RuntimeError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{path}: LiteRT cannot load it: {reason}") from error
-
-    def run(clips):
-        return signature(**{INPUT: clips})
-
-    return run, f"ai-edge-litert {importlib.metadata.version(_PACKAGE)} with XNNPACK"
+    loaded = load_litert(os.fspath(path), threads or os.cpu_count())
+    return loaded.run, loaded.runtime
 
 
 def require_litert() -> None:

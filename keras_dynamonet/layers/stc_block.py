@@ -73,9 +73,7 @@ class STCBlock(keras.layers.Layer):
     def call(self, inputs):
         _, frames, _, _, channels = inputs.shape
         per_frame = ops.mean(inputs, axis=(2, 3))  # (batch, frames, channels)
-        temporal = self.temporal_gate(
-            self.temporal_reduce(ops.mean(per_frame, axis=1))
-        )
+        temporal = self.temporal_gate(self.temporal_reduce(ops.mean(per_frame, axis=1)))
         flat = ops.reshape(per_frame, (-1, frames * channels))
         spatial = self.spatial_gate(self.spatial_reduce(flat))
         # One product serves both branches: (x * a + x * b) / 2 = x * (a + b) / 2.

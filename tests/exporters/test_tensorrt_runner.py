@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 
 from keras_dynamonet.errors import UserError
-from keras_dynamonet.exporters.latency import LatencyReport, Timing
 from keras_dynamonet.exporters.tensorrt_engine import EngineRecord
 from keras_dynamonet.exporters.tensorrt_runner import TensorRTRunner
 from tests.exporters.fake_cuda import FakeCuda, fake_tensorrt
@@ -82,42 +81,12 @@ def test_a_full_gpu_and_a_damaged_engine_are_reported():
 def test_times_are_taken_between_the_events():
     with make_runner(FakeCuda()) as run:
         report = run.measure(
-            make_clips(2), seconds=0.0, warm_up_seconds=0.0, least_runs=5
+            make_clips(2), duration_seconds=0.0, warm_up_seconds=0.0, iterations=5
         )
+        assert run.clip_shape == (None, 2, 4, 4, 3)
+        assert run.name == "tensorrt 11.0"
     assert len(report.timings) == 5
     timing = report.timings[0]
     # One copy in, two copies out, 0.25 ms each.
     assert (timing.h2d_ms, timing.compute_ms, timing.d2h_ms) == (0.25, 2.0, 0.5)
     assert timing.latency_ms == 2.75
-
-
-def test_the_report_speaks_as_trtexec_does():
-    timings = tuple(Timing(0.5, float(n), 0.5, 0.1) for n in range(1, 101))
-    report = LatencyReport(timings, 4, 10.0)
-    assert report.throughput_qps == 10.0
-    assert report.clips_per_second == 40.0
-    lines = report.to_text().splitlines()
-    assert lines[1] == "Throughput: 10 qps"
-    assert lines[2].startswith(
-        "Latency: min = 2 ms, max = 101 ms, mean = 51.5 ms, median = 51.5 ms, "
-        "percentile(90%) = 91.1 ms"
-    )
-    names = [line.split(":")[0] for line in lines[3:6]]
-    assert names == ["Enqueue Time", "H2D Latency", "GPU Compute Time"]
-    assert "Total GPU Compute Time: 5.05 s" in lines
-    assert "coefficient of variance" in lines[-1]
-    assert report.to_json()["gpu_compute"]["median"] == 50.5
-    assert report.to_json()["runs"] == 100
-
-
-def test_doubtful_figures_are_named():
-    report = LatencyReport((Timing(3.0, 1.0, 4.0, 2.0),) * 3, 1, 1.0)
-    text = " ".join(report.warnings())
-    assert "bound by Enqueue Time" in text
-    assert "host-to-device" in text and "device-to-host" in text
-    assert LatencyReport((Timing(0.1, 1.0, 0.1, 0.1),) * 3, 1, 1.0).warnings() == []
-
-
-def test_a_report_needs_runs():
-    with pytest.raises(ValueError, match="at least one run"):
-        LatencyReport((), 1, 1.0)
