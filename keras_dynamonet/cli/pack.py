@@ -2,7 +2,6 @@
 
 import argparse
 import time
-from pathlib import Path
 
 from keras_dynamonet.cli.output import print_json, result_console, say, step_progress
 from keras_dynamonet.errors import UserError
@@ -93,8 +92,7 @@ def run(args: argparse.Namespace) -> int:
     settings = PackSettings(
         args.fps, args.short_side, args.quality, args.videos_per_shard
     )
-    video_root = None if args.video_root is None else Path(args.video_root)
-    listing = read_listing(Path(args.data), layout=args.layout, video_root=video_root)
+    listing = read_listing(args.data, layout=args.layout, video_root=args.video_root)
     say(f"{args.data} read as {listing.layout}: {len(listing.entries):,} videos")
     began = time.monotonic()
     with step_progress("packing") as progress:

@@ -289,13 +289,15 @@ def _status(failed: int, paths: list[str]) -> int:
 def _expand(names: list[str]) -> list[str]:
     """Folders replaced by the videos in them."""
     from keras_dynamonet.data.manifest import load_manifest
+    from keras_dynamonet.data.places import is_remote
+    from keras_dynamonet.data.shards import PackedAddress
 
     paths = []
     for name in names:
         if Path(name).is_dir():
             manifest = load_manifest(name, labelled=False)
             paths.extend(manifest.path(i) for i in range(len(manifest)))
-        elif Path(name).exists():
+        elif Path(name).exists() or is_remote(name) or PackedAddress.parse(name):
             paths.append(name)
         else:
             raise UserError(f"{name}: no such file.")

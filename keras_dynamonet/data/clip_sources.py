@@ -223,20 +223,21 @@ class EvaluationViews:
             UserError: A bad file under `"raise"`, or too many bad files.
         """
         try:
-            return self._load_views(index)
-        except VideoError as error:
-            self.bad_file_log.record(error)
-            too_short = isinstance(error, VideoTooShortError)
-            if self.bad_files == "raise" and not too_short:
-                self.bad_file_log.fail(error)
-                raise
-            if not too_short:
-                self._bad_videos.add(index, error)
-        try:
-            self._bad_videos.check()
+            return self._views_if_good(index)
         except UserError as error:
             self.bad_file_log.fail(error)
             raise
+
+    def _views_if_good(self, index: int) -> np.ndarray:
+        try:
+            return self._load_views(index)
+        except VideoError as error:
+            self.bad_file_log.record(error)
+            if not isinstance(error, VideoTooShortError):
+                if self.bad_files == "raise":
+                    raise
+                self._bad_videos.add(index, error)
+        self._bad_videos.check()
         size = self.spec.size
         return np.empty((0, self.spec.frames_per_clip, size, size, 3), np.uint8)
 

@@ -62,6 +62,12 @@ class EntryTable(Sequence):
 
     _COLUMNS = ("labels", "splits", "files", "lines")
     _NAMES = ("label_names", "split_names", "file_names")
+    # What `save` writes for a table with sizes.
+    FILES = (
+        _NAMES_FILE,
+        *(f"{name}.npy" for name in ("path_text", "path_ends", "sizes")),
+        *(f"{name}.npy" for name in _COLUMNS),
+    )
 
     def __init__(
         self,
@@ -129,6 +135,11 @@ class EntryTable(Sequence):
     def with_sizes(self, sizes: np.ndarray) -> "EntryTable":
         """The same entries with the sizes of their videos."""
         return EntryTable(self.paths, self._columns(), self._names(), sizes)
+
+    def with_file(self, name: str) -> "EntryTable":
+        """The same entries as lines of a list of another name."""
+        names = self._names() | {"file_names": (name,) * len(self.file_names)}
+        return EntryTable(self.paths, self._columns(), names, self.sizes)
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_dynamonet.data.entry_table import EntryTable
 from keras_dynamonet.data.path_table import PathTable
+from keras_dynamonet.data.places import is_remote, join_path
 from keras_dynamonet.errors import UserError
 
 # Asking for a size is waiting, on a network's file system for milliseconds.
@@ -16,11 +17,11 @@ _THREADS = 16
 _CHUNK = 2048
 
 
-def file_sizes(root: Path, paths: PathTable) -> np.ndarray:
-    """Bytes of each file, -1 for what is not there.
+def file_sizes(root: Path | str, paths: PathTable) -> np.ndarray:
+    """Bytes of each file, -1 for what is not there or lies elsewhere.
 
     Args:
-        root: Folder that relative paths start from.
+        root: Folder that relative paths start from, or its address.
         paths: The files.
 
     Returns:
@@ -34,7 +35,7 @@ def file_sizes(root: Path, paths: PathTable) -> np.ndarray:
 
     def sizes_from(start: int) -> list[int]:
         chunk = paths[start : start + _CHUNK]
-        return [_size(os.path.join(root, path)) for path in chunk]
+        return [_size(join_path(root, path)) for path in chunk]
 
     starts = range(0, len(paths), _CHUNK)
     with ThreadPoolExecutor(min(_THREADS, max(1, len(starts)))) as pool:
@@ -65,7 +66,7 @@ def find_duplicates(paths: PathTable) -> list[int]:
     return [int(row) for row in alike if os.path.normpath(paths[row]) == path]
 
 
-def refuse_duplicates(entries: EntryTable, data: Path) -> None:
+def refuse_duplicates(entries: EntryTable, data: str | os.PathLike) -> None:
     """Raises if a list names a video twice.
 
     Args:
@@ -85,18 +86,36 @@ def refuse_duplicates(entries: EntryTable, data: Path) -> None:
         )
 
 
-def refuse_missing(entries: EntryTable, root: Path) -> None:
+def missing_rows(root: Path | str, paths: PathTable, sizes: np.ndarray) -> list[int]:
+    """Rows of the files that should be on this machine, but are not.
+
+    Args:
+        root: Folder that relative paths start from, or its address.
+        paths: The files.
+        sizes: From `file_sizes`.
+    """
+    return [
+        int(row)
+        for row in np.flatnonzero(sizes < 0)
+        if not is_remote(join_path(root, paths[row]))
+    ]
+
+
+def refuse_missing(entries: EntryTable, root: Path | str) -> None:
     """Raises if a list names videos that are not there.
+
+    Nobody asks a server for each of a million files: a remote one that is missing is
+    found when it is read.
 
     Args:
         entries: What the list says.
-        root: Folder that relative paths start from.
+        root: Folder that relative paths start from, or its address.
 
     Raises:
         UserError: Names the first one and its line.
     """
-    missing = np.flatnonzero(file_sizes(root, entries.paths) < 0)
-    if len(missing):
+    missing = missing_rows(root, entries.paths, file_sizes(root, entries.paths))
+    if missing:
         first = entries[missing[0]]
         raise UserError(
             f"{first.source}: {first.path} does not exist below {root} "
@@ -106,6 +125,8 @@ def refuse_missing(entries: EntryTable, root: Path) -> None:
 
 
 def _size(path: str) -> int:
+    if is_remote(path):
+        return -1
     try:
         return os.stat(path).st_size
     except OSError:

@@ -1,5 +1,7 @@
 """The table of layouts, and how one is recognised."""
 
+import dataclasses
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +14,8 @@ from keras_dynamonet.data.benchmark_layouts import (
     read_kinetics,
     read_ucf101,
 )
+from keras_dynamonet.data.downloads import local_copy
+from keras_dynamonet.data.entry_table import Entry
 from keras_dynamonet.data.folder_layouts import (
     looks_like_class_folders,
     read_class_folders,
@@ -20,7 +24,12 @@ from keras_dynamonet.data.folder_layouts import (
 from keras_dynamonet.data.list_index import is_long_list, read_indexed
 from keras_dynamonet.data.list_layouts import read_csv, read_text_list
 from keras_dynamonet.data.listing import Listing, is_video_file
-from keras_dynamonet.data.packed_layout import looks_like_packed, read_packed
+from keras_dynamonet.data.packed_layout import (
+    fetch_packed,
+    looks_like_packed,
+    read_packed,
+)
+from keras_dynamonet.data.places import as_folder, is_remote
 from keras_dynamonet.errors import UsageError, UserError
 
 
@@ -52,6 +61,9 @@ def _is_csv(data: Path) -> bool:
 def _holds_videos_only(data: Path) -> bool:
     return data.is_dir() or is_video_file(data)
 
+
+# What a remote file with such an ending is.
+_LIST_ENDINGS = {".csv": "csv", ".tsv": "csv", ".txt": "text", ".lst": "text"}
 
 # In the order in which they are tried; the last two match what is left.
 LAYOUTS = {
@@ -89,16 +101,16 @@ LAYOUTS = {
 
 
 def read_listing(
-    data: Path,
+    data: str | os.PathLike,
     *,
     layout: str = "auto",
-    video_root: Path | None = None,
+    video_root: str | os.PathLike | None = None,
     all_videos: bool = False,
 ) -> Listing:
     """Reads a data set of a given layout, or of the first that matches.
 
     Args:
-        data: A folder or file.
+        data: A folder or file, or an address, see `load_manifest`.
         layout: A key of `LAYOUTS` or `"auto"`.
         video_root: Folder that the paths in a list start from; None looks for it.
         all_videos: With `"auto"`, take every video below a folder of class folders,
@@ -113,10 +125,15 @@ def read_listing(
     if layout != "auto" and layout not in LAYOUTS:
         known = ", ".join(sorted(LAYOUTS))
         raise UsageError(f"Unknown layout {layout!r}: use auto, {known}.")
+    if video_root is not None:
+        video_root = as_folder(video_root)
+        if isinstance(video_root, Path) and not video_root.is_dir():
+            raise UserError(f"{video_root}: `video_root` is not a folder.")
+    if is_remote(data):
+        return _read_remote(os.fspath(data), layout, video_root)
+    data = Path(data)
     if not data.exists():
         raise UserError(f"{data}: no such file or folder.")
-    if video_root is not None and not video_root.is_dir():
-        raise UserError(f"{video_root}: `video_root` is not a folder.")
     if layout == "auto":
         layout = next(name for name, each in LAYOUTS.items() if each.matches(data))
         if all_videos and layout == "class_folders":
@@ -137,3 +154,28 @@ def read_listing(
             "path; file names must end like videos, e.g. .mp4, .avi, .mkv, .webm."
         )
     return listing
+
+
+def _read_remote(data: str, layout: str, video_root: Path | str | None) -> Listing:
+    """Reads what a copy of the list or index says; the videos stay where they are."""
+    folder, _, name = data.rstrip("/").rpartition("/")
+    if is_video_file(name) and layout in ("auto", "unlabelled"):
+        return Listing("unlabelled", folder, [Entry(name)])
+    ending = os.path.splitext(name)[1].lower()
+    if ending not in _LIST_ENDINGS:
+        if layout not in ("auto", "packed"):
+            raise UserError(
+                f"{data}: a remote {layout} cannot be listed. Write a list of "
+                "`path,label` lines and give its address, or pack the videos."
+            )
+        return fetch_packed(data)
+    if layout not in ("auto", "csv", "text"):
+        raise UserError(f"{data}: a remote list can be csv or text, not {layout!r}.")
+    copy = local_copy(data, fresh=True)
+    listing = read_listing(
+        copy,
+        layout=_LIST_ENDINGS[ending] if layout == "auto" else layout,
+        video_root=folder if video_root is None else video_root,
+    )
+    # Errors name the list that the user knows, not its copy.
+    return dataclasses.replace(listing, entries=listing.entries.with_file(data))

@@ -16,8 +16,13 @@ from pathlib import Path
 
 from keras_dynamonet.data.cache_folder import cache_folder
 from keras_dynamonet.data.entry_table import EntryTable
-from keras_dynamonet.data.file_checks import file_sizes, find_duplicates
+from keras_dynamonet.data.file_checks import (
+    file_sizes,
+    find_duplicates,
+    missing_rows,
+)
 from keras_dynamonet.data.listing import Listing
+from keras_dynamonet.data.places import absolute, as_folder
 from keras_dynamonet.files import atomic_path
 
 _logger = logging.getLogger(__name__)
@@ -37,8 +42,8 @@ def is_long_list(data: Path) -> bool:
 def read_indexed(
     data: Path,
     layout: str,
-    video_root: Path | None,
-    read: Callable[[Path, Path | None], Listing],
+    video_root: Path | str | None,
+    read: Callable[[Path, Path | str | None], Listing],
 ) -> Listing:
     """Reads a list, or what is left of an earlier reading.
 
@@ -67,7 +72,7 @@ def read_indexed(
     if not len(entries) or find_duplicates(entries.paths):
         return listing
     entries = entries.with_sizes(file_sizes(listing.root, entries.paths))
-    if (entries.sizes < 0).any():
+    if missing_rows(listing.root, entries.paths, entries.sizes):
         return listing
     listing = dataclasses.replace(listing, entries=entries, verified=True)
     try:
@@ -78,13 +83,13 @@ def read_indexed(
     return _load(folder, state) or listing
 
 
-def _state(data: Path, layout: str, video_root: Path | None) -> dict:
+def _state(data: Path, layout: str, video_root: Path | str | None) -> dict:
     """What an index belongs to; the last two may change, then it is made anew."""
     status = data.stat()
     return {
         "list": os.path.abspath(data),
         "layout": layout,
-        "video_root": None if video_root is None else os.path.abspath(video_root),
+        "video_root": None if video_root is None else absolute(video_root),
         "version": _VERSION,
         "size": status.st_size,
         "mtime_ns": status.st_mtime_ns,
@@ -106,7 +111,7 @@ def _load(folder: Path, state: dict) -> Listing | None:
         return None  # made anew
     class_names = stored.pop("class_names")
     return Listing(
-        root=Path(stored.pop("root")),
+        root=as_folder(stored.pop("root")),
         entries=entries,
         class_names=None if class_names is None else tuple(class_names),
         verified=True,
@@ -117,7 +122,7 @@ def _load(folder: Path, state: dict) -> Listing | None:
 def _save(folder: Path, state: dict, listing: Listing) -> None:
     stored = {
         "state": state,
-        "root": os.path.abspath(listing.root),
+        "root": absolute(listing.root),
         "layout": listing.layout,
         "class_names": listing.class_names,
         "numeric_labels": listing.numeric_labels,

@@ -34,7 +34,7 @@ class Listing:
 
     Attributes:
         layout: Name of the layout.
-        root: Folder that relative paths start from.
+        root: Folder that relative paths start from: a path, or an address as a text.
         entries: The videos; any iterable of entries becomes a table.
         class_names: Classes in the order of the labels, where a file fixes them.
         numeric_labels: Whether a label such as `"3"` is a number rather than a name.
@@ -45,7 +45,7 @@ class Listing:
     """
 
     layout: str
-    root: Path
+    root: Path | str
     entries: EntryTable
     class_names: tuple[str, ...] | None = None
     numeric_labels: bool = False

@@ -21,7 +21,7 @@ from keras_dynamonet.data.labels import UNLABELLED, choose_class_names, number_l
 from keras_dynamonet.data.layouts import LAYOUTS, read_listing
 from keras_dynamonet.data.listing import Listing, canonical_split
 from keras_dynamonet.data.path_table import PathTable
-from keras_dynamonet.data.places import join_path
+from keras_dynamonet.data.places import absolute, as_folder, is_remote, join_path
 from keras_dynamonet.errors import UserError
 
 _logger = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ class Manifest:
     A manifest of a million videos takes a few flat arrays, which may be mapped files.
 
     Attributes:
-        root: Folder that relative paths start from.
+        root: Folder that relative paths start from: a path, or an address as a text.
         paths: One path a video, relative to `root` or absolute. Any iterable of strings
             becomes a table that behaves as a tuple does.
         labels: int32, shape `(videos,)`: index into `class_names`, -1 for unlabelled.
@@ -54,7 +54,7 @@ class Manifest:
     (2, 1)
     """
 
-    root: Path
+    root: Path | str
     paths: PathTable
     labels: np.ndarray
     class_names: tuple[str, ...] = ()
@@ -64,7 +64,7 @@ class Manifest:
     def __post_init__(self):
         labels = np.array(self.labels, np.int32)
         labels.setflags(write=False)
-        object.__setattr__(self, "root", Path(self.root))
+        object.__setattr__(self, "root", as_folder(self.root))
         object.__setattr__(self, "paths", PathTable.from_strings(self.paths))
         object.__setattr__(self, "labels", labels)
         object.__setattr__(self, "class_names", tuple(self.class_names))
@@ -119,15 +119,16 @@ class Manifest:
                 "Load the second with `class_names` of the first."
             )
         both = (self, other)
-        roots = [os.path.abspath(manifest.root) for manifest in both]
-        root = os.path.commonpath(roots)
+        roots = [absolute(manifest.root) for manifest in both]
+        remote = any(map(is_remote, roots))
+        root = os.sep if remote else os.path.commonpath(roots)
         paths = itertools.chain.from_iterable(
             _move(manifest.paths, own_root, root)
             for manifest, own_root in zip(both, roots, strict=True)
         )
         sizes = [manifest.sizes for manifest in both]
         return Manifest(
-            Path(root),
+            root,
             paths,
             np.concatenate([self.labels, other.labels]),
             names,
@@ -184,7 +185,8 @@ def load_manifest(
     | `unlabelled` | folder of videos at any depth, or one video |
 
     Args:
-        data: A folder or file.
+        data: A folder or file, or the address (`s3://`, `gs://`, `http(s)://`,
+            `hdfs://`) of a CSV or text list, a packed folder or a video.
         layout: One of the names above, or `"auto"` to recognise it.
         split: Which part to take: `"train"`, `"validation"` or `"test"`; further
             UCF101 and HMDB51 lists are `"train2"`, `"test2"`, ... None takes all.
@@ -205,8 +207,6 @@ def load_manifest(
     print(len(manifest), manifest.class_names)
     ```
     """
-    data = Path(data)
-    video_root = None if video_root is None else Path(video_root)
     listing = read_listing(
         data, layout=layout, video_root=video_root, all_videos=not (labelled or split)
     )
@@ -256,11 +256,12 @@ def list_splits(
     list_splits("videos/")  # ("train", "validation", "test")
     ```
     """
-    video_root = None if video_root is None else Path(video_root)
-    return read_listing(Path(data), layout=layout, video_root=video_root).splits
+    return read_listing(data, layout=layout, video_root=video_root).splits
 
 
-def _pick_split(listing: Listing, split: str | None, data: Path) -> EntryTable:
+def _pick_split(
+    listing: Listing, split: str | None, data: str | os.PathLike
+) -> EntryTable:
     entries = listing.entries
     if split is None:
         if not listing.overlapping_splits:
@@ -280,10 +281,13 @@ def _pick_split(listing: Listing, split: str | None, data: Path) -> EntryTable:
 
 
 def _move(paths: PathTable, old_root: str, new_root: str) -> Iterator[str]:
-    """The same files, with paths that start from another root."""
-    way = os.path.relpath(old_root, new_root)
+    """The same files, with paths that start from another root on this machine."""
+    remote = is_remote(old_root)
+    way = "" if remote else os.path.relpath(old_root, new_root)
     for path in paths:
-        if os.path.isabs(path):
+        if remote or is_remote(path):
+            yield join_path(old_root, path)
+        elif os.path.isabs(path):
             yield os.path.relpath(path, new_root)
         else:
             yield os.path.normpath(os.path.join(way, path))
@@ -298,7 +302,10 @@ def _as_posix(path: str) -> str:
 
 
 def _say_aloud(
-    manifest: Manifest, listing: Listing, data: Path, split: str | None
+    manifest: Manifest,
+    listing: Listing,
+    data: str | os.PathLike,
+    split: str | None,
 ) -> None:
     parts = [f"{len(manifest):,} videos"]
     if manifest.num_labelled:

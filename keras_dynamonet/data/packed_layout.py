@@ -1,11 +1,18 @@
 """A folder of packed shards as a layout, like any other."""
 
+import dataclasses
 import json
+import shutil
 from pathlib import Path
 
+from keras_dynamonet.data.cache_folder import cache_folder
+from keras_dynamonet.data.downloads import local_copy
 from keras_dynamonet.data.entry_table import EntryTable
 from keras_dynamonet.data.listing import Listing
+from keras_dynamonet.data.remote_files import download
+from keras_dynamonet.data.video_file import VideoError
 from keras_dynamonet.errors import UserError
+from keras_dynamonet.files import atomic_path
 
 PACK_FILE = "pack.json"
 INDEX_FOLDER = "index"
@@ -29,11 +36,7 @@ def read_packed(data: Path, video_root: Path | None = None) -> Listing:
         UserError: The folder is not packed, not complete, or damaged.
     """
     pack = read_pack_file(data)
-    if not pack["complete"]:
-        raise UserError(
-            f"{data}: was not packed to the end. Give the same `dynamonet pack` "
-            "command again: it goes on where it stopped."
-        )
+    _refuse_incomplete(pack, data)
     try:
         entries = EntryTable.load(data / INDEX_FOLDER)
     except (OSError, EOFError, ValueError, KeyError):
@@ -51,6 +54,37 @@ def read_packed(data: Path, video_root: Path | None = None) -> Listing:
         overlapping_splits=pack["overlapping_splits"],
         verified=True,
     )
+
+
+def fetch_packed(data: str) -> Listing:
+    """Reads the index of a packed folder elsewhere, from a copy in the cache folder.
+
+    Args:
+        data: Address of the folder.
+
+    Raises:
+        UserError: There is no such folder, or as `read_packed` does.
+    """
+    data = data.rstrip("/")
+    try:
+        pack_file = Path(local_copy(f"{data}/{PACK_FILE}", fresh=True))
+    except VideoError as error:
+        raise UserError(
+            f"{data}: {error.reason}: there is no {PACK_FILE}. Give the address of a "
+            "packed folder, of a list (.csv, .txt) or of a video."
+        ) from error
+    pack = read_pack_file(pack_file.parent)
+    _refuse_incomplete(pack, data)
+    # Indices of several packings can stay side by side.
+    folder = cache_folder() / "packed" / pack["fingerprint"][:32]
+    if not looks_like_packed(folder):
+        with atomic_path(folder) as temporary:
+            (temporary / INDEX_FOLDER).mkdir(parents=True)
+            for name in EntryTable.FILES:
+                path = f"{INDEX_FOLDER}/{name}"
+                download(f"{data}/{path}", temporary / path)
+            shutil.copy(pack_file, temporary / PACK_FILE)
+    return dataclasses.replace(read_packed(folder), root=data)
 
 
 def read_pack_file(folder: Path) -> dict:
@@ -75,3 +109,11 @@ def read_pack_file(folder: Path) -> dict:
             "keras-dynamonet or pack the videos again."
         )
     return pack
+
+
+def _refuse_incomplete(pack: dict, data: Path | str) -> None:
+    if not pack["complete"]:
+        raise UserError(
+            f"{data}: was not packed to the end. Give the same `dynamonet pack` "
+            "command again: it goes on where it stopped."
+        )

@@ -2,6 +2,7 @@
 
 import os
 import re
+from pathlib import Path
 
 _REMOTE = re.compile(r"(?!file:)[A-Za-z][A-Za-z0-9+.-]+://")
 
@@ -15,6 +16,22 @@ def is_remote(path: str | os.PathLike) -> bool:
     (True, False, False)
     """
     return _REMOTE.match(os.fspath(path)) is not None
+
+
+def absolute(path: str | os.PathLike) -> str:
+    """The path from the root of this machine; addresses stay as they are.
+
+    Example:
+
+    >>> absolute("http://host/a.mp4")
+    'http://host/a.mp4'
+    """
+    return os.fspath(path) if is_remote(path) else os.path.abspath(path)
+
+
+def as_folder(path: str | os.PathLike) -> Path | str:
+    """A folder as a path, or its address as a text: a `Path` would lose slashes."""
+    return os.fspath(path) if is_remote(path) else Path(path)
 
 
 def join_path(root: str | os.PathLike, path: str) -> str:

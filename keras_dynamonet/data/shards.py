@@ -20,6 +20,9 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_dynamonet.data.downloads import local_copy
+from keras_dynamonet.data.places import is_remote
+from keras_dynamonet.data.remote_files import read_remote
 from keras_dynamonet.data.video_file import VideoError
 from keras_dynamonet.files import atomic_path
 
@@ -96,17 +99,20 @@ def read_packed_bytes(address: PackedAddress) -> bytes:
 @functools.lru_cache(maxsize=_INDICES_KEPT)
 def _shard_index(shard: str) -> np.ndarray:
     path = shard.removesuffix(".tfrecord") + INDEX_SUFFIX
-    content = _read(path, 0, None)
     try:
-        return np.load(io.BytesIO(content))
+        return np.load(local_copy(path, fresh=True))
+    except OSError as error:
+        raise VideoError(path, error.strerror or "cannot be read") from error
     except (EOFError, ValueError):
         raise VideoError(path, "the index of the shard is damaged") from None
 
 
-def _read(path: str, offset: int, length: int | None) -> bytes:
+def _read(path: str, offset: int, length: int) -> bytes:
+    if is_remote(path):
+        return read_remote(path, offset, length)
     try:
         with open(path, "rb") as file:
             file.seek(offset)
-            return file.read() if length is None else file.read(length)
+            return file.read(length)
     except OSError as error:
         raise VideoError(path, error.strerror or "cannot be read") from error

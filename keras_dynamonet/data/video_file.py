@@ -6,6 +6,7 @@ import av
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
+from keras_dynamonet.data.places import is_remote
 from keras_dynamonet.errors import UserError
 
 
@@ -42,7 +43,7 @@ def open_video(
     """Opens a file and picks its first moving video stream.
 
     Args:
-        path: The video file.
+        path: The video file; one that lies elsewhere is downloaded first.
         num_threads: Decoder threads.
 
     Returns:
@@ -50,18 +51,24 @@ def open_video(
 
     Raises:
         VideoError: The file is missing, empty, not a video, or has no video stream.
+        RemoteError: The server that has it cannot be reached.
     """
     path = os.fspath(path)
+    file = path
+    if is_remote(path):
+        from keras_dynamonet.data.downloads import local_copy
+
+        file = local_copy(path)
     try:
-        if os.path.getsize(path) == 0:
+        if os.path.getsize(file) == 0:
             raise VideoError(path, "the file is empty (0 bytes)")
         # "file:" keeps FFmpeg from reading a name such as `a:b.mp4` as an address; the
         # white list keeps a playlist in disguise from reaching out to the network.
-        container = av.open(f"file:{path}", options={"protocol_whitelist": "file"})
+        container = av.open(f"file:{file}", options={"protocol_whitelist": "file"})
     except VideoError:
         raise
     except (OSError, ValueError, av.FFmpegError) as error:
-        raise VideoError(path, _why_not_opened(path, error)) from error
+        raise VideoError(path, _why_not_opened(file, error)) from error
     # The cover of an audio file is a video stream too, of one attached picture.
     streams = [
         stream

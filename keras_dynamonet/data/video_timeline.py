@@ -232,7 +232,7 @@ class VideoTimeline:
         if not self._stream.frames or len(index) != self._stream.frames:
             return False
         last = index[len(index) - 1]
-        return last.pos + last.size <= os.path.getsize(self.path)
+        return last.pos + last.size <= self._container.size
 
     def _scan_packets(self, seconds: float | None) -> list[tuple[float, float]]:
         """`(start, end)` of the frames from the key frame before `seconds` on."""

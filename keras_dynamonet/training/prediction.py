@@ -12,6 +12,7 @@ from keras_dynamonet.data.bad_files import BadFileLog
 from keras_dynamonet.data.decoding import iterate_frames
 from keras_dynamonet.data.manifest import Manifest
 from keras_dynamonet.data.pipeline import evaluation_dataset
+from keras_dynamonet.data.places import absolute
 from keras_dynamonet.data.video_file import VideoError
 from keras_dynamonet.training.evaluation import Protocol
 from keras_dynamonet.training.probabilities import softmax
@@ -90,8 +91,8 @@ def predict_videos(
         One prediction a path, in order; unreadable videos carry an error.
     """
     protocol, bad_files = protocol or Protocol(), BadFileLog()
-    names = [os.path.abspath(path) for path in paths]
-    manifest = Manifest(Path("/"), tuple(names), np.full(len(names), -1))
+    names = [absolute(path) for path in paths]
+    manifest = Manifest(Path("/"), names, np.full(len(names), -1))
     views = len(manifest) * protocol.num_clips * protocol.num_crops
     dataset = evaluation_dataset(
         manifest,
