@@ -30,6 +30,8 @@ TFLITE = ["ai-edge-litert>=2.0.2,<2.4"]
 SERVING = ["grpcio>=1.70,<2", "tensorflow-serving-api>=2.19,<2.22"]
 TENSORBOARD = ["tensorboard>=2.20,<2.22"]
 JAX = ["jax>=0.7,<0.11"]
+# Files elsewhere: HTTP and S3. Google Cloud Storage has a package of its own.
+REMOTE = ["aiohttp>=3.10,<4", "fsspec>=2025.2,<2027", "s3fs>=2025.2,<2027"]
 
 EXTRAS = {
     "onnx": ONNX,
@@ -45,6 +47,7 @@ EXTRAS = {
     ],
     # Colour operations only: its compiled parts do not load on TensorFlow after 2.16.
     "io": ['tensorflow-io>=0.37,<0.38; python_version < "3.13"'],
+    "remote": [*REMOTE, "gcsfs>=2025.2,<2027"],
     "tensorboard": TENSORBOARD,
     "jax": JAX,
     # PyTorch as the Keras backend and for importing published checkpoints.
@@ -52,10 +55,15 @@ EXTRAS = {
     "test": [
         *JAX,
         *ONNX,
+        *REMOTE,
         *SERVING,
         *TENSORBOARD,
         *TFLITE,
+        "boto3>=1.36,<2",
         "build>=1.2,<2",
+        "flask>=3.0,<4",
+        "flask-cors>=5.0,<7",
+        "moto[s3]>=5.1,<6",
         "openvino>=2025.0,<2027",
         "pytest>=8.3,<10",
         "ruff>=0.12,<0.18",

@@ -3,8 +3,8 @@
 import argparse
 import time
 
+from keras_dynamonet.cli.number_types import at_least, positive, share
 from keras_dynamonet.cli.output import print_json, result_console, say, step_progress
-from keras_dynamonet.errors import UserError
 
 EXAMPLES = """\
 examples:
@@ -38,34 +38,34 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="where the paths in a list start (default: looked for)",
     )
     parser.add_argument(
-        "--fps", type=float, help="frames a second to keep (default: every frame)"
+        "--fps", type=positive, help="frames a second to keep (default: every frame)"
     )
     parser.add_argument(
         "--short-side",
-        type=int,
+        type=at_least(1),
         default=256,
         metavar="PIXELS",
         help="scale larger pictures down to this (default: 256)",
     )
     parser.add_argument(
-        "--quality", type=int, default=90, help="of the JPEG pictures (default: 90)"
+        "--quality", type=at_least(1), default=90, help="of the JPEG pictures (default: 90)"
     )
     parser.add_argument(
         "--videos-per-shard",
-        type=int,
+        type=at_least(1),
         default=256,
         metavar="N",
         help="videos in a file (default: 256)",
     )
     parser.add_argument(
         "--workers",
-        type=int,
+        type=at_least(1),
         metavar="N",
         help="processes (default: number of processors)",
     )
     parser.add_argument(
         "--max-bad-share",
-        type=float,
+        type=share,
         default=0.1,
         metavar="SHARE",
         help="stop when more of the videos cannot be read (default: 0.1)",
@@ -83,12 +83,6 @@ def run(args: argparse.Namespace) -> int:
     from keras_dynamonet.data.packing import pack_videos
     from keras_dynamonet.data.shard_writing import PackSettings
 
-    if args.workers is not None and args.workers < 1:
-        raise UserError(f"--workers must be at least 1. Received: {args.workers}.")
-    if not 0 <= args.max_bad_share <= 1:
-        raise UserError(
-            f"--max-bad-share must lie in [0, 1]. Received: {args.max_bad_share}."
-        )
     settings = PackSettings(
         args.fps, args.short_side, args.quality, args.videos_per_shard
     )

@@ -22,7 +22,7 @@ from keras_dynamonet.data.file_checks import (
     missing_rows,
 )
 from keras_dynamonet.data.listing import Listing
-from keras_dynamonet.data.places import absolute, as_folder
+from keras_dynamonet.data.places import absolute_path, as_folder
 from keras_dynamonet.files import atomic_path
 
 _logger = logging.getLogger(__name__)
@@ -89,7 +89,7 @@ def _state(data: Path, layout: str, video_root: Path | str | None) -> dict:
     return {
         "list": os.path.abspath(data),
         "layout": layout,
-        "video_root": None if video_root is None else absolute(video_root),
+        "video_root": None if video_root is None else absolute_path(video_root),
         "version": _VERSION,
         "size": status.st_size,
         "mtime_ns": status.st_mtime_ns,
@@ -122,7 +122,7 @@ def _load(folder: Path, state: dict) -> Listing | None:
 def _save(folder: Path, state: dict, listing: Listing) -> None:
     stored = {
         "state": state,
-        "root": absolute(listing.root),
+        "root": absolute_path(listing.root),
         "layout": listing.layout,
         "class_names": listing.class_names,
         "numeric_labels": listing.numeric_labels,

@@ -21,7 +21,7 @@ from keras_dynamonet.data.labels import UNLABELLED, choose_class_names, number_l
 from keras_dynamonet.data.layouts import LAYOUTS, read_listing
 from keras_dynamonet.data.listing import Listing, canonical_split
 from keras_dynamonet.data.path_table import PathTable
-from keras_dynamonet.data.places import absolute, as_folder, is_remote, join_path
+from keras_dynamonet.data.places import absolute_path, as_folder, is_remote, join_path
 from keras_dynamonet.errors import UserError
 
 _logger = logging.getLogger(__name__)
@@ -119,7 +119,7 @@ class Manifest:
                 "Load the second with `class_names` of the first."
             )
         both = (self, other)
-        roots = [absolute(manifest.root) for manifest in both]
+        roots = [absolute_path(manifest.root) for manifest in both]
         remote = any(map(is_remote, roots))
         root = os.sep if remote else os.path.commonpath(roots)
         paths = itertools.chain.from_iterable(

@@ -18,17 +18,6 @@ def is_remote(path: str | os.PathLike) -> bool:
     return _REMOTE.match(os.fspath(path)) is not None
 
 
-def absolute(path: str | os.PathLike) -> str:
-    """The path from the root of this machine; addresses stay as they are.
-
-    Example:
-
-    >>> absolute("http://host/a.mp4")
-    'http://host/a.mp4'
-    """
-    return os.fspath(path) if is_remote(path) else os.path.abspath(path)
-
-
 def as_folder(path: str | os.PathLike) -> Path | str:
     """A folder as a path, or its address as a text: a `Path` would lose slashes."""
     return os.fspath(path) if is_remote(path) else Path(path)
@@ -49,7 +38,7 @@ def join_path(root: str | os.PathLike, path: str) -> str:
     return os.path.join(root, path)
 
 
-def absolute_path(path: str) -> str:
+def absolute_path(path: str | os.PathLike) -> str:
     """The path from the root of this machine; addresses stay as they are.
 
     Example:
@@ -57,4 +46,4 @@ def absolute_path(path: str) -> str:
     >>> absolute_path("s3://bucket/a.mp4"), absolute_path("/videos/../a.mp4")
     ('s3://bucket/a.mp4', '/a.mp4')
     """
-    return path if is_remote(path) else os.path.abspath(path)
+    return os.fspath(path) if is_remote(path) else os.path.abspath(path)

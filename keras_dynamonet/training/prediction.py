@@ -12,7 +12,7 @@ from keras_dynamonet.data.bad_files import BadFileLog
 from keras_dynamonet.data.decoding import iterate_frames
 from keras_dynamonet.data.manifest import Manifest
 from keras_dynamonet.data.pipeline import evaluation_dataset
-from keras_dynamonet.data.places import absolute
+from keras_dynamonet.data.places import absolute_path
 from keras_dynamonet.data.video_file import VideoError
 from keras_dynamonet.training.evaluation import Protocol
 from keras_dynamonet.training.probabilities import softmax
@@ -91,7 +91,7 @@ def predict_videos(
         One prediction a path, in order; unreadable videos carry an error.
     """
     protocol, bad_files = protocol or Protocol(), BadFileLog()
-    names = [absolute(path) for path in paths]
+    names = [absolute_path(path) for path in paths]
     manifest = Manifest(Path("/"), names, np.full(len(names), -1))
     views = len(manifest) * protocol.num_clips * protocol.num_crops
     dataset = evaluation_dataset(

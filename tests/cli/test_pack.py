@@ -37,12 +37,7 @@ def test_videos_left_out_are_listed(tmp_path, capsys):
 
 def test_mistakes_are_one_line(tmp_path, capsys):
     data, out = str(make_data(tmp_path / "data")), str(tmp_path / "out")
-    for flag, value, message in (
-        ("--workers", "0", "--workers must be at least 1"),
-        ("--max-bad-share", "2", "--max-bad-share must lie in"),
-        ("--quality", "0", "`quality` must lie in"),
-    ):
-        assert main(["pack", data, out, flag, value]) == 1
-        assert message in capsys.readouterr().err
+    assert main(["pack", data, out, "--quality", "101"]) == 1
+    assert "`quality` must lie in" in capsys.readouterr().err
     assert main(["pack", str(tmp_path / "nowhere"), out]) == 1
     assert "no such file or folder" in capsys.readouterr().err
