@@ -48,7 +48,10 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="scale larger pictures down to this (default: 256)",
     )
     parser.add_argument(
-        "--quality", type=at_least(1), default=90, help="of the JPEG pictures (default: 90)"
+        "--quality",
+        type=at_least(1),
+        default=90,
+        help="of the JPEG pictures (default: 90)",
     )
     parser.add_argument(
         "--videos-per-shard",
