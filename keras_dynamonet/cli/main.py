@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from keras_dynamonet.cli.output import fail, setup_logging
+from keras_dynamonet.cli.output import accept_any_name, fail, setup_logging
 from keras_dynamonet.errors import UsageError, UserError
 from keras_dynamonet.version import __version__
 
@@ -92,6 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     argv = sys.argv[1:] if argv is None else list(argv)
     arguments = make_parser(argv).parse_args(argv)
+    accept_any_name()
     setup_logging(verbose=arguments.verbose)
     try:
         return arguments.run(arguments)

@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import io
 import json
 import logging
 import math
@@ -79,6 +80,18 @@ def step_progress(name: str) -> Iterator[Callable[[int, int], None]]:
     with bar:
         task = bar.add_task(name, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def accept_any_name() -> None:
+    """Lets standard output take names that its encoding has no characters for.
+
+    File names are bytes: those that are no UTF-8 come out as they are. A terminal that
+    knows less than UTF-8 gets escapes such as `\\xe9`.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        unicode = sys.stdout.encoding.lower().replace("-", "") == "utf8"
+        errors = "surrogateescape" if unicode else "backslashreplace"
+        sys.stdout.reconfigure(errors=errors)
 
 
 def setup_logging(*, verbose: bool) -> None:

@@ -81,25 +81,29 @@ def draw_classes(frame: np.ndarray, classes: Sequence[tuple[str, float]]) -> np.
     """
     height, width = frame.shape[:2]
     line = max(14, height // 16)
+    left, gap = line // 3, max(2, line // 8)
     top = height - line * len(classes) - line // 2
     picture = frame.copy()
     panel = picture[max(0, top) :]
     panel[:] = panel // 3  # darkened, so that white text stands out
-    scale, thickness = line / 30, max(1, line // 16)
     for number, (name, probability) in enumerate(classes):
         base = top + line * (number + 1)
-        bar = round(probability * (width - 2 * line // 3))
-        left = line // 3
+        end = left + round(probability * (width - 2 * left))
         cv2.rectangle(
-            picture, (left, base - line + 4), (left + bar, base), _BLUE, cv2.FILLED
+            picture, (left, base - line + gap), (end, base), _BLUE, cv2.FILLED
         )
-        text = f"{name} {100 * probability:.0f} %"
-        place = (left + 4, base - line // 4)
-        cv2.putText(
-            picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, scale, _WHITE, thickness,
-            cv2.LINE_AA,
-        )  # fmt: skip
+        _write(picture, f"{100 * probability:.0f} % {name}", left + gap, base, line)
     return picture
+
+
+def _write(picture: np.ndarray, text: str, left: int, base: int, line: int) -> None:
+    """Writes into a line above `base`, smaller where the picture ends."""
+    font, scale, thickness = cv2.FONT_HERSHEY_SIMPLEX, line / 36, max(1, line // 16)
+    (width, _), _ = cv2.getTextSize(text, font, scale, thickness)
+    scale *= min(1.0, (picture.shape[1] - 2 * left) / max(1, width))
+    (_, height), _ = cv2.getTextSize("0", font, scale, thickness)
+    place = (left, base - max(0, line - height) // 3)
+    cv2.putText(picture, text, place, font, scale, _WHITE, thickness, cv2.LINE_AA)
 
 
 def _enlarge(frame: np.ndarray) -> np.ndarray:

@@ -1,4 +1,9 @@
 import json
+import os
+import subprocess
+import sys
+
+import pytest
 
 from keras_dynamonet.cli.main import main
 from tests.cli.command import exit_status
@@ -40,6 +45,22 @@ def test_missing_files_of_a_list_are_bad_files(tmp_path, capsys):
     assert main(["scan", str(tmp_path / "list.csv"), "--json"]) == 1
     (gone,) = json.loads(capsys.readouterr().out)["files"]
     assert gone["reason"] == "no such file"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "printed"),
+    [("utf-8:strict", b"l\xe9 \xc3\xa4.mp4"), ("ascii:strict", rb"l\udce9 \xe4.mp4")],
+)
+def test_any_name_can_be_printed(tmp_path, encoding, printed):
+    (tmp_path / os.fsdecode(b"l\xe9 \xc3\xa4.mp4")).touch()
+    done = subprocess.run(
+        [sys.executable, "-m", "keras_dynamonet.cli.main", "scan", tmp_path],
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+    )
+    assert done.returncode == 1
+    line = os.fsencode(tmp_path) + b"/" + printed
+    assert done.stdout == line + b": the file is empty (0 bytes)\n"
 
 
 def test_scan_mistakes_are_one_line(tmp_path, capsys):
