@@ -47,9 +47,10 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
             shutil.rmtree(path)
         os.replace(temporary, path)
     except OSError as error:
-        # The temporary name tells nobody anything, and writing to a full disk none.
-        if error.filename is None or str(error.filename) == str(temporary):
-            error.filename = str(path)
+        # The temporary name tells nobody anything, and a full disk gives no name.
+        nameless = error.filename is None or str(temporary) in str(error.filename)
+        if nameless and error.errno is not None:
+            raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
         raise
     finally:
         if temporary.is_dir():

@@ -1,5 +1,7 @@
+import errno
 import os
 
+import av
 import pytest
 
 from keras_dynamonet.files import atomic_path, remove_leftovers
@@ -50,6 +52,17 @@ def test_errors_name_the_file_that_was_asked_for(tmp_path):
     with pytest.raises(FileNotFoundError) as caught, atomic_path(path) as temporary:
         os.rename(temporary, path)
     assert caught.value.filename == str(path)
+
+
+def test_a_full_disk_is_told_with_the_name_of_the_file(tmp_path):
+    with pytest.raises(OSError, match="No space left") as caught:
+        with atomic_path(tmp_path / "out.csv"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+    assert caught.value.filename == str(tmp_path / "out.csv")
+    with pytest.raises(FileNotFoundError) as caught:
+        with atomic_path(tmp_path / "out.mp4") as temporary:
+            av.open(f"file:{temporary}")  # PyAV has errors of its own
+    assert caught.value.filename == str(tmp_path / "out.mp4")
 
 
 def test_leftovers_of_killed_processes_are_removed(tmp_path):
