@@ -105,6 +105,8 @@ def run(arguments: argparse.Namespace) -> int:
         config = load_run_config(RunDirectory(arguments.resume))
     else:
         config = make_config(arguments)
+        # Told at once rather than when TensorFlow is loaded.
+        RunDirectory(config.run_dir).check_free(overwrite=arguments.overwrite)
     _show(config)
     load_tensorflow(verbose=arguments.verbose)
     from keras_dynamonet.cli.progress import TrainingProgress

@@ -225,7 +225,7 @@ def load_manifest(
             raise UserError(
                 f"{data}: its videos have no labels. Sort them into one folder a class "
                 "or list them in a CSV file of `path,label`; without labels they "
-                "serve for pre-training and prediction (`labelled=False`)."
+                "serve for pre-training and prediction (in Python: `labelled=False`)."
             )
     manifest = Manifest(
         listing.root, entries.paths, labels, names, listing.layout, entries.sizes

@@ -66,6 +66,8 @@ def load_trained_model(
             f"{path}: holds no trained model (no best.keras). Name the folder of a "
             "run that has finished an epoch, or a .keras file."
         )
+    if not path.exists():
+        raise UserError(f"{path}: no such run's folder or .keras file.")
     model = load_model(file, compile=False)
     if isinstance(model, ResNeXt3D):
         model = _around(model)

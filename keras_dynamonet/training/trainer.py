@@ -100,6 +100,12 @@ def train(
     with _precision(config.precision):
         model = build_model(config, data.class_names)
         spec = clip_spec(config, model)
+        logger.info(
+            "%s parameters; a clip has %d + 1 frames of %d x %d pixels, %s",
+            f"{model.count_params():,}",
+            *(spec.num_frames, spec.size, spec.size),
+            f"{spec.fps:g} a second" if spec.fps else f"1 of {spec.stride} of a video",
+        )
         state = RunState(
             steps_per_epoch=math.ceil(len(data.train) / config.batch_size),
             data_fingerprint=data.train.fingerprint(),

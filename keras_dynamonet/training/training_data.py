@@ -13,6 +13,7 @@ from keras_dynamonet.data.transforms import Augmentation
 from keras_dynamonet.errors import UserError
 from keras_dynamonet.models.dynamonet import DynamoNet
 from keras_dynamonet.training.config import TrainConfig
+from keras_dynamonet.training.run_directory import RunDirectory
 
 logger = logging.getLogger(__name__)
 
@@ -68,9 +69,10 @@ def load_training_data(config: TrainConfig) -> TrainingData:
     else:
         train, validation = hold_out(train, config.validation_share)
         logger.info(
-            "Held out %d of %d videos for validation",
+            "Held out %d of %d videos for validation; %s will list them",
             len(validation),
             len(train) + len(validation),
+            RunDirectory(config.run_dir).videos,
         )
     if config.unlabelled is not None:
         train = train.concat(load_manifest(config.unlabelled, labelled=False))
