@@ -52,6 +52,11 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         metavar="N",
         help="videos at a time (default: number of processors)",
     )
+    parser.add_argument(
+        "--fresh",
+        action="store_true",
+        help="read files again that an earlier scan found unchanged since",
+    )
     parser.add_argument("--json", action="store_true", help="print a JSON document")
     parser.set_defaults(run=run)
 
@@ -63,7 +68,8 @@ def run(args: argparse.Namespace) -> int:
         0 if all videos can be read, else 1.
     """
     from keras_dynamonet.data.manifest import load_manifest
-    from keras_dynamonet.data.scan import scan_videos
+    from keras_dynamonet.data.scan import iterate_scan
+    from keras_dynamonet.data.scan_cache import ScanCache
 
     manifest = load_manifest(
         args.data,
@@ -74,13 +80,19 @@ def run(args: argparse.Namespace) -> int:
         allow_missing=True,
     )
     began = time.monotonic()
-    with step_progress("scanning") as progress:
-        results = scan_videos(
-            manifest, thorough=not args.quick, workers=args.workers, progress=progress
-        )
+    shown, bad = [], 0
+    with step_progress("scanning") as progress, ScanCache(fresh=args.fresh) as cache:
+        for result in iterate_scan(
+            manifest,
+            thorough=not args.quick,
+            workers=args.workers,
+            progress=progress,
+            cache=cache,
+        ):
+            bad += not result.ok
+            if args.json or not result.ok or result.remark:
+                shown.append(result)
     seconds = time.monotonic() - began
-    bad = [result for result in results if not result.ok]
-    odd = [result for result in results if result.ok and result.remark]
     if args.json:
         print_json(
             {
@@ -88,19 +100,21 @@ def run(args: argparse.Namespace) -> int:
                 "layout": manifest.layout,
                 "thorough": not args.quick,
                 "seconds": round(seconds, 3),
-                "videos": len(results),
-                "bad": len(bad),
-                "files": [_as_json(result) for result in results],
+                "videos": len(manifest),
+                "known": cache.hits,
+                "bad": bad,
+                "files": [_as_json(result) for result in shown],
             }
         )
     else:
         console = result_console()
-        for result in bad + odd:
+        for result in sorted(shown, key=lambda result: result.ok):
             remark = result.reason or f"can be read, but {result.remark}"
             console.print(f"{result.path}: {remark}", markup=False, soft_wrap=True)
+    known = f", {cache.hits:,} known from earlier scans" if cache.hits else ""
     say(
-        f"{len(results) - len(bad):,} of {len(results):,} videos can be read, "
-        f"{len(bad):,} cannot ({seconds:.1f} s)."
+        f"{len(manifest) - bad:,} of {len(manifest):,} videos can be read, "
+        f"{bad:,} cannot ({seconds:.1f} s{known})."
     )
     return 1 if bad else 0
 

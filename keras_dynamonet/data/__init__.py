@@ -14,6 +14,7 @@ from keras_dynamonet.data.manifest import list_splits as list_splits
 from keras_dynamonet.data.manifest import load_manifest as load_manifest
 from keras_dynamonet.data.pipeline import evaluation_dataset as evaluation_dataset
 from keras_dynamonet.data.pipeline import training_dataset as training_dataset
-from keras_dynamonet.data.scan import ScanResult as ScanResult
 from keras_dynamonet.data.scan import scan_videos as scan_videos
+from keras_dynamonet.data.scan_cache import ScanCache as ScanCache
+from keras_dynamonet.data.scan_cache import ScanResult as ScanResult
 from keras_dynamonet.data.transforms import Augmentation as Augmentation

@@ -152,12 +152,14 @@ class Manifest:
         sizes = self.sizes
         if sizes is None:
             sizes = file_sizes(self.root, self.paths)
-        lines = (
-            f"{_as_posix(path)}\t{size}\t{label}\n"
-            for path, size, label in zip(self.paths, sizes, self.labels, strict=True)
-        )
-        while chunk := "".join(itertools.islice(lines, _FINGERPRINT_CHUNK)):
-            digest.update(chunk.encode("utf-8", "surrogateescape"))
+        for start in range(0, len(self), _FINGERPRINT_CHUNK):
+            part = slice(start, start + _FINGERPRINT_CHUNK)
+            columns = self.paths[part], sizes[part].tolist(), self.labels[part].tolist()
+            lines = [
+                f"{_as_posix(path)}\t{size}\t{label}\n"
+                for path, size, label in zip(*columns, strict=True)
+            ]
+            digest.update("".join(lines).encode("utf-8", "surrogateescape"))
         return digest.hexdigest()
 
 
@@ -295,9 +297,9 @@ def _move(paths: PathTable, old_root: str, new_root: str) -> Iterator[str]:
 
 def _as_posix(path: str) -> str:
     """`Path(path).as_posix()`, which takes long, where it would change something."""
-    if os.sep == "/" and not any(part in path for part in ("//", "/./")):
-        if not path.startswith("./") and not path.endswith(("/", "/.")):
-            return path
+    simple = os.sep == "/" and path and path[0] != "." and path[-1] not in "/."
+    if simple and "//" not in path and "/./" not in path:
+        return path
     return Path(path).as_posix()
 
 

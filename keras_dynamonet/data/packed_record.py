@@ -13,6 +13,7 @@
 Times are whole nanoseconds, so that a packed video has the same clips everywhere.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -50,7 +51,7 @@ class PackedRecord:
     fps: float
     duration_seconds: float
     frame_times: np.ndarray
-    jpegs: tuple[bytes, ...]
+    jpegs: Sequence[bytes]
 
     def to_bytes(self) -> bytes:
         """The record as it stands in a shard."""
@@ -107,10 +108,23 @@ class PackedRecord:
                 float(fps),
                 duration / _NANOSECONDS,
                 times / _NANOSECONDS,
-                tuple(picture.bytes_list.value[0] for picture in pictures),
+                _Pictures(pictures),
             )
         except (DecodeError, IndexError, TypeError, ValueError, ZeroDivisionError):
             raise ValueError("The bytes are no packed video.") from None
+
+
+class _Pictures(Sequence):
+    """The pictures of a record that is read, copied out of it one by one on demand."""
+
+    def __init__(self, features: Sequence):
+        self._features = features
+
+    def __len__(self) -> int:
+        return len(self._features)
+
+    def __getitem__(self, number: int) -> bytes:
+        return self._features[number].bytes_list.value[0]
 
 
 def _bytes(text: str):

@@ -151,7 +151,7 @@ class PackedVideo:
         height, width = frame.shape[:2]
         shrink = min(self._record.height / height, self._record.width / width)
         reduced = max(factor for factor in _REDUCED if factor <= max(1, shrink))
-        jpeg = np.frombuffer(self._record.jpegs[number], np.uint8)
+        jpeg = np.frombuffer(self._record.jpegs[int(number)], np.uint8)
         picture = cv2.imdecode(jpeg, _REDUCED[reduced]) if jpeg.size else None
         if picture is None:
             raise VideoError(self.path, f"cannot decode frame {number}")

@@ -1,41 +1,19 @@
 """Which videos of a data set cannot be read, and why."""
 
 import os
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 import numpy as np
 
-from keras_dynamonet.data.decoding import (
-    VideoError,
-    VideoInfo,
-    probe_video,
-)
+from keras_dynamonet.data.decoding import VideoError, VideoInfo, probe_video
 from keras_dynamonet.data.manifest import Manifest
+from keras_dynamonet.data.scan_cache import ScanCache, ScanResult, file_state
 from keras_dynamonet.data.video_opening import open_video_reader
 
 # A header may promise a few frames too many; less than this share is worth a remark.
 _COMPLETE_SHARE = 0.9
-
-
-@dataclass(frozen=True)
-class ScanResult:
-    """What a scan found out about one file.
-
-    Attributes:
-        path: The file.
-        ok: Whether all of its frames that were tried can be decoded.
-        reason: Why not; empty if they can.
-        remark: What is odd about a readable file, e.g. that it is cut short.
-        info: Size, rate and length, if the file could be opened.
-    """
-
-    path: str
-    ok: bool
-    reason: str = ""
-    remark: str = ""
-    info: VideoInfo | None = None
 
 
 def scan_videos(
@@ -44,6 +22,7 @@ def scan_videos(
     thorough: bool = True,
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
+    cache: ScanCache | None = None,
 ) -> list[ScanResult]:
     """Tries every video of a manifest, several at a time.
 
@@ -52,6 +31,7 @@ def scan_videos(
         thorough: Decode every frame; False decodes the first, middle and last one.
         workers: Videos at a time; None for the number of processors.
         progress: Called with the numbers of videos done and in all.
+        cache: Results of earlier scans; files that have not changed are not read.
 
     Returns:
         One result a video, in the order of the manifest.
@@ -67,21 +47,66 @@ def scan_videos(
             print(result.path, result.reason)
     ```
     """
+    return list(
+        iterate_scan(
+            manifest,
+            thorough=thorough,
+            workers=workers,
+            progress=progress,
+            cache=cache,
+        )
+    )
+
+
+def iterate_scan(
+    manifest: Manifest,
+    *,
+    thorough: bool = True,
+    workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    cache: ScanCache | None = None,
+) -> Iterator[ScanResult]:
+    """Yields what `scan_videos` returns, one by one: for lists of any length.
+
+    Args:
+        manifest: As for `scan_videos`, like all others.
+        thorough: Decode every frame.
+        workers: Videos at a time.
+        progress: Called with the numbers of videos done and in all.
+        cache: Results of earlier scans.
+
+    Raises:
+        ValueError: `workers` is less than 1.
+    """
     workers = workers if workers is not None else os.cpu_count() or 1
     if workers < 1:
         raise ValueError(f"`workers` must be at least 1. Received: workers={workers}.")
-    paths = [manifest.path(index) for index in range(len(manifest))]
-    results = []
+
+    def scan(index: int) -> ScanResult:
+        path = manifest.path(index)
+        if cache is None:
+            return scan_video(path, thorough)
+        state = file_state(path)
+        result = cache.find(path, state, thorough)
+        if result is None:
+            result = scan_video(path, thorough)
+            cache.keep(result, state, thorough)
+        return result
+
+    count, submitted, running = len(manifest), 0, deque()
     with ThreadPoolExecutor(workers) as pool:
         try:
-            for result in pool.map(lambda path: scan_video(path, thorough), paths):
-                results.append(result)
+            for done in range(1, count + 1):
+                # A few ahead, not a million.
+                while submitted < count and len(running) < 4 * workers:
+                    running.append(pool.submit(scan, submitted))
+                    submitted += 1
+                yield running.popleft().result()
                 if progress is not None:
-                    progress(len(results), len(paths))
+                    progress(done, count)
         except BaseException:
             pool.shutdown(cancel_futures=True)  # Ctrl-C ends at once
             raise
-    return results
 
 
 def scan_video(path: str | os.PathLike, thorough: bool = True) -> ScanResult:

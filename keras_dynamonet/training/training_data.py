@@ -127,20 +127,26 @@ def hold_out(manifest: Manifest, share: float) -> tuple[Manifest, Manifest]:
     Returns:
         What is left, and what is held out.
     """
-    held_out = []
-    for label in np.unique(manifest.labels):
-        members = np.flatnonzero(manifest.labels == label)
-        hashes = [
-            hashlib.sha256(
-                manifest.paths[i].encode("utf-8", "surrogateescape")
-            ).digest()
-            for i in members
-        ]
+    digests = (
+        hashlib.sha256(path.encode("utf-8", "surrogateescape")).digest()
+        for path in manifest.paths
+    )
+    # The first 8 bytes order as the whole digests do.
+    hashes = np.fromiter(
+        (int.from_bytes(digest[:8], "big") for digest in digests),
+        np.uint64,
+        len(manifest),
+    )
+    by_class = np.lexsort((hashes, manifest.labels))
+    _, counts = np.unique(manifest.labels, return_counts=True)
+    held_out = np.zeros(len(manifest), bool)
+    for members in np.split(by_class, np.cumsum(counts)[:-1]):
         count = min(round(share * len(members)), len(members) - 1)
-        order = sorted(range(len(members)), key=lambda i: hashes[i])
-        held_out.extend(int(members[i]) for i in order[:count])
-    left = np.setdiff1d(np.arange(len(manifest)), held_out)
-    return manifest.subset(left), manifest.subset(sorted(held_out))
+        held_out[members[:count]] = True
+    return (
+        manifest.subset(np.flatnonzero(~held_out)),
+        manifest.subset(np.flatnonzero(held_out)),
+    )
 
 
 def clip_spec(config: TrainConfig, model: DynamoNet) -> ClipSpec:

@@ -5,9 +5,17 @@ import sys
 
 import pytest
 
+import pytest
+
 from keras_dynamonet.cli.main import main
 from tests.cli.command import exit_status
 from tests.video_files import numbered_frames, write_video
+
+
+@pytest.fixture(autouse=True)
+def cache_of_its_own(tmp_path_factory, monkeypatch):
+    cache = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("KERAS_DYNAMONET_CACHE", str(cache))
 
 
 def make_data(root):
@@ -32,6 +40,20 @@ def test_scan_json_is_one_document(tmp_path, capsys):
     bad, good = document["files"]
     assert bad["reason"] == "the file is empty (0 bytes)" and "info" not in bad
     assert good["ok"] and good["info"]["num_frames"] == 5
+
+
+def test_files_are_not_probed_twice(tmp_path, capsys):
+    data = str(make_data(tmp_path))
+    documents = []
+    for flags in ([], [], ["--quick"], ["--fresh"]):
+        assert main(["scan", data, "--json", *flags]) == 1
+        captured = capsys.readouterr()
+        documents.append(json.loads(captured.out))
+        assert ("2 known from earlier scans" in captured.err) == (
+            0 < len(documents) - 1 < 3
+        )
+    assert [document["known"] for document in documents] == [0, 2, 2, 0]
+    assert all(document["files"] == documents[0]["files"] for document in documents)
 
 
 def test_scan_of_good_files_succeeds(tmp_path, capsys):

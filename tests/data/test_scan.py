@@ -3,6 +3,8 @@ import pytest
 
 from keras_dynamonet.data.manifest import Manifest
 from keras_dynamonet.data.scan import scan_video, scan_videos
+from keras_dynamonet.data.scan_cache import ScanCache
+from keras_dynamonet.errors import UserError
 from tests.video_files import numbered_frames, write_video
 
 
@@ -51,6 +53,38 @@ def test_file_cut_short_is_readable_with_a_remark(tmp_path):
     assert result.ok and "is cut short or has a wrong header" in result.remark
     assert scan_video(whole).remark == ""
     assert scan_video(cut, thorough=False).ok
+
+
+def test_results_are_kept_until_a_file_changes(with_bad_files, tmp_path):
+    good = write_video(tmp_path / "changing.mp4", numbered_frames(5))
+    gone = Manifest(tmp_path, ("gone.mp4", "changing.mp4"), [-1, -1])
+    with ScanCache(tmp_path / "scans.sqlite") as cache:
+        first = scan_videos(with_bad_files, cache=cache)
+        scan_videos(gone, cache=cache)
+        assert cache.hits == 0
+    with ScanCache(tmp_path / "scans.sqlite") as cache:
+        assert scan_videos(with_bad_files, cache=cache) == first
+        assert scan_videos(with_bad_files, thorough=False, cache=cache) == first
+        assert cache.hits == 24
+        good.write_bytes(b"garbage")
+        assert [result.ok for result in scan_videos(gone, cache=cache)] == [False] * 2
+        assert cache.hits == 24
+
+
+def test_a_quick_scan_does_not_stand_for_a_thorough_one(damaged, tmp_path):
+    manifest = Manifest(damaged.parent, (damaged.name,), [-1])
+    with ScanCache(tmp_path / "scans.sqlite") as cache:
+        scan_videos(manifest, thorough=False, cache=cache)
+        (thorough,) = scan_videos(manifest, cache=cache)
+        assert cache.hits == 0
+        assert scan_videos(manifest, thorough=False, cache=cache) == [thorough]
+        assert cache.hits == 1
+
+
+def test_a_cache_that_is_none(tmp_path):
+    (tmp_path / "scans.sqlite").write_text("not a database, " * 100)
+    with pytest.raises(UserError, match="scans.sqlite: the results of earlier scans"):
+        ScanCache(tmp_path / "scans.sqlite")
 
 
 def test_bad_workers(tmp_path):
