@@ -5,8 +5,6 @@ import sys
 
 import pytest
 
-import pytest
-
 from keras_dynamonet.cli.main import main
 from tests.cli.command import exit_status
 from tests.video_files import numbered_frames, write_video
