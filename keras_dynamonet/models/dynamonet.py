@@ -4,32 +4,27 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_dynamonet.layers.borders import crop_rim
 from keras_dynamonet.layers.dynamic_motion_filter import DynamicMotionFilter
-from keras_dynamonet.layers.filter_generator import (
-    FilterForecaster,
-    FrameFilterGenerator,
-    PooledFilterGenerator,
-)
+from keras_dynamonet.layers.filter_generator import FilterForecaster
 from keras_dynamonet.layers.filter_normalization import FilterNormalization
 from keras_dynamonet.layers.filter_solver import FilterSolver
 from keras_dynamonet.layers.motion_descriptor import MotionDescriptor
-from keras_dynamonet.losses import get_frame_loss
-from keras_dynamonet.metrics import PSNR, PSNRGain
-from keras_dynamonet.models.action_loss import (
-    get_action_loss,
-    is_one_hot,
-    labelled_weight,
+from keras_dynamonet.models.action_task import ActionTask
+from keras_dynamonet.models.frame_task import FilterTeacher, FrameTask
+from keras_dynamonet.models.motion_sources import (
+    FILTER_SOURCES,
+    GENERATOR_INPUTS,
+    GeneratedMotion,
+    SolvedMotion,
+    make_generator,
 )
 from keras_dynamonet.models.presets import preset_config
 from keras_dynamonet.models.resnext3d import ResNeXt3D
-
-FILTER_SOURCES = ("solved", "generated")
-GENERATOR_INPUTS = ("feature", "stage1", "stage2", "stage3", "stage4")
+from keras_dynamonet.models.two_task_model import TwoTaskModel
 
 
 @keras.saving.register_keras_serializable(package="keras_dynamonet")
-class DynamoNet(keras.Model):
+class DynamoNet(TwoTaskModel):
     """Classifies the action of a clip and predicts its next frames.
 
     ```
@@ -163,19 +158,14 @@ class DynamoNet(keras.Model):
                 dtype="float32",
                 name="filter_forecaster",
             )
+            self.motion = SolvedMotion(
+                self.solver, self.generator, ridge, descriptor_ridge, self.num_frames
+            )
         else:
-            generator = (
-                PooledFilterGenerator
-                if generator_input == "feature"
-                else FrameFilterGenerator
+            self.generator = make_generator(
+                generator_input, self.num_frames, kernel_size, channels
             )
-            self.generator = generator(
-                self.num_frames,
-                kernel_size,
-                channels=channels,
-                dtype="float32",
-                name="filter_generator",
-            )
+            self.motion = GeneratedMotion(self.generator, generator_input)
         self.filter_normalization = FilterNormalization(
             normalization, dtype="float32", name="motion_filters"
         )
@@ -187,15 +177,13 @@ class DynamoNet(keras.Model):
         # Logits in float32: a loss in half precision loses small gradients.
         self.action = keras.layers.Dense(num_classes, dtype="float32", name="action")
 
-        self.action_loss_tracker = keras.metrics.Mean(name="action_loss")
-        self.frame_loss_tracker = keras.metrics.Mean(name="frame_loss")
-        self.accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
-        # PyTorch refuses to look for more than there are.
-        self.top5_accuracy = keras.metrics.SparseTopKCategoricalAccuracy(
-            k=min(5, num_classes), name="top5_accuracy"
+        self.set_tasks(
+            ActionTask(num_classes),
+            FrameTask(self.num_frames, kernel_size),
+            FilterTeacher(
+                self.solver, self.filter_normalization, self.motion.learned_from
+            ),
         )
-        self.psnr = {part: PSNR(f"psnr_{part}") for part in ("observed", "unseen")}
-        self.psnr_gain = {part: PSNRGain(f"psnr_gain_{part}") for part in self.psnr}
         self.build((None, self.num_frames, *self.frame_size, 3))
 
     @classmethod
@@ -295,10 +283,7 @@ class DynamoNet(keras.Model):
         }
         self.solver.build(frames)
         observed = self.solver.compute_output_shape(frames)
-        if self.filter_source == "solved":
-            self.generator.build(observed)
-        else:
-            self.generator.build(endpoints[self.generator_input])
+        self.motion.build(frames, endpoints)
         filters = (None, self.num_frames, *observed[2:])
         self.frame_filter.build((frames, filters))
         self.motion_descriptor.build(filters)
@@ -310,7 +295,7 @@ class DynamoNet(keras.Model):
         clip = self._observed_frames(inputs)
         endpoints = self.backbone(clip, training=training)
         frames = ops.cast(clip, "float32") / 255.0
-        motion, dmr = self._motion(frames, endpoints)
+        motion, dmr = self.motion(frames, endpoints)
         filters = self.filter_normalization(motion)
         descriptor = self.motion_descriptor(dmr, training=training)
         feature = endpoints["feature"]
@@ -326,126 +311,6 @@ class DynamoNet(keras.Model):
             "dmr": ops.reshape(dmr, (-1, weights)),
             "feature": feature,
         }
-
-    def compile(
-        self,
-        optimizer="adamw",
-        loss=None,
-        metrics=None,
-        *,
-        frame_loss="huber",
-        action_loss_weight=1.0,
-        frame_loss_weight=1.0,
-        teacher_weight=1.0,
-        **kwargs,
-    ):
-        """Prepares the network for `fit`.
-
-        Args:
-            optimizer: As for `keras.Model.compile`.
-            loss: Loss between labels and logits. Default: sparse categorical
-                cross-entropy. Only labelled clips enter.
-            metrics: Further metrics on labels and logits of the labelled clips, beside
-                `accuracy` and `top5_accuracy`.
-            frame_loss: Loss between predicted and real frames: a name, a dictionary of
-                names and weights, or a `Loss` (see `keras_dynamonet.losses`). A rim of
-                k // 2 pixels is left out.
-            action_loss_weight: Weight of the action loss; 0 pre-trains on frames alone.
-            frame_loss_weight: Weight of the frame loss.
-            teacher_weight: Weight of the squared distance between the filters that a
-                network made (all of the generated ones, the forecast of the solved
-                ones) and the solved filters of the real transitions.
-            **kwargs: Further arguments of `keras.Model.compile`.
-
-        Raises:
-            ValueError: If a loss is unknown or expects probabilities.
-        """
-        self._loss_config = {
-            "frame_loss": frame_loss,
-            "action_loss_weight": action_loss_weight,
-            "frame_loss_weight": frame_loss_weight,
-            "teacher_weight": teacher_weight,
-        }
-        self.action_loss = get_action_loss(loss)
-        self.frame_loss = get_frame_loss(frame_loss)
-        # As weighted metrics they can leave out clips without a label.
-        weighted = [*(metrics or []), *(kwargs.pop("weighted_metrics", None) or [])]
-        super().compile(
-            optimizer=optimizer,
-            loss=self.action_loss,
-            weighted_metrics=weighted or None,
-            **kwargs,
-        )
-
-    def get_compile_config(self):
-        config = super().get_compile_config()
-        if not config:
-            return config
-        return {
-            **config,
-            **keras.saving.serialize_keras_object(self._loss_config),
-        }
-
-    def compile_from_config(self, config):
-        config = keras.saving.deserialize_keras_object(config)
-        self.compile(**config)
-        if hasattr(self, "optimizer") and self.built:
-            self.optimizer.build(self.trainable_variables)
-
-    def compute_loss(
-        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
-    ):
-        losses = [ops.cast(term, "float32") for term in self.losses]
-        config = self._loss_config
-        if y is not None:
-            weight = labelled_weight(y, sample_weight)
-            total = ops.sum(weight)
-            # Keras would divide by the batch; the mean is over the labelled clips.
-            values = self.action_loss.call(ops.maximum(y, 0), y_pred["logits"])
-            values = ops.reshape(ops.cast(values, "float32"), (-1,))
-            value = ops.sum(weight * values) / ops.maximum(total, 1e-6)
-            self.action_loss_tracker.update_state(value, sample_weight=total)
-            losses.append(config["action_loss_weight"] * value)
-        clip = ops.cast(x, "float32") / 255.0
-        real, predicted, _ = self._frames_to_compare(clip, y_pred)
-        value = self.frame_loss(real, predicted)
-        self.frame_loss_tracker.update_state(value, sample_weight=ops.shape(x)[0])
-        losses.append(config["frame_loss_weight"] * value)
-        if config["teacher_weight"]:
-            value = self._teacher_loss(clip, y_pred)
-            if value is not None:
-                losses.append(config["teacher_weight"] * value)
-        return sum(losses)
-
-    def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        self._labels_seen = y is not None
-        if y is not None:
-            weight = labelled_weight(y, sample_weight)
-            labels = ops.maximum(y, 0)
-            if is_one_hot(labels):
-                labels = ops.argmax(labels, axis=-1)
-            for metric in (self.accuracy, self.top5_accuracy):
-                metric.update_state(labels, y_pred["logits"], sample_weight=weight)
-            super().compute_metrics(x, ops.maximum(y, 0), y_pred["logits"], weight)
-        clip = ops.cast(x, "float32") / 255.0
-        real, predicted, previous = self._frames_to_compare(clip, y_pred)
-        observed = self.num_frames - 1
-        for part, frames in (
-            ("observed", slice(0, observed)),
-            ("unseen", slice(observed, None)),
-        ):
-            if real[:, frames].shape[1]:
-                arguments = (real[:, frames], predicted[:, frames])
-                self.psnr[part].update_state(*arguments)
-                self.psnr_gain[part].update_state(*arguments, previous[:, frames])
-        return self.get_metrics_result()
-
-    def get_metrics_result(self):
-        results = super().get_metrics_result()
-        if not getattr(self, "_labels_seen", True):
-            for metric in (self.action_loss_tracker, self.accuracy, self.top5_accuracy):
-                results.pop(metric.name, None)
-        return results
 
     def get_config(self):
         return {
@@ -489,62 +354,15 @@ class DynamoNet(keras.Model):
             )
         return inputs[:, : self.num_frames]
 
-    def _motion(self, frames, endpoints):
-        """Motion part of the T filters: that of the prediction, that of the DMR."""
-        if self.filter_source == "generated":
-            motion = self.generator(endpoints[self.generator_input])
-            return motion, motion
-        equations = self.solver.normal_equations(frames)
-        observed = self.solver.solve(equations, self.ridge)
-        forecast = self.generator(observed)
-        motion = ops.concatenate([observed, forecast], axis=1)
-        # The forecast serves the prediction alone: it adds nothing the classifier does
-        # not see in the observed filters, and must not be bent to its wishes.
-        dmr = ops.concatenate(
-            [
-                self.solver.solve(equations, self.descriptor_ridge),
-                ops.stop_gradient(forecast),
-            ],
-            axis=1,
-        )
-        return motion, dmr
-
     def _predict_frames(self, frames, filters):
-        if self.filter_source == "generated":
+        first = self.motion.learned_from
+        if first == 0:
             return self.frame_filter([frames, filters])
-        # Only the forecast has weights behind it: apart from the solved filters it
-        # needs a sixteenth of the gradient.
-        observed = self.frame_filter([frames[:, :-1], filters[:, :-1]])
-        forecast = self.frame_filter([frames[:, -1:], filters[:, -1:]])
-        return ops.concatenate([observed, forecast], axis=1)
-
-    def _frames_to_compare(self, clip, y_pred):
-        """Real, predicted and previous frames, without the rim."""
-        targets = _count_targets(clip)
-        rim = self.kernel_size // 2
-        frames = clip[:, 1:], y_pred["next_frames"][:, :targets], clip[:, :-1]
-        return tuple(crop_rim(part, rim) for part in frames)
-
-    def _teacher_loss(self, clip, y_pred):
-        """Mean over transitions of the squared distance to the solved filters."""
-        made_from = self.num_frames - 1 if self.filter_source == "solved" else 0
-        targets = _count_targets(clip)
-        if made_from >= targets:
-            return None
-        best = self.solver(clip[:, made_from : targets + 1])
-        best = self.filter_normalization(best)
-        made = y_pred["motion_filters"][:, made_from:targets]
-        distance = ops.sum(ops.square(made - ops.stop_gradient(best)), axis=(2, 3, 4))
-        return ops.mean(distance)
-
-
-def _count_targets(clip):
-    if clip.shape[1] is None:
-        raise ValueError(
-            "The loss needs to know the number of frames of a batch. Give the dataset "
-            "a static shape; between clips of T and of T + 1 frames, compile again."
-        )
-    return clip.shape[1] - 1
+        # Apart from the solved filters, those with weights behind them need a
+        # sixteenth of the gradient.
+        parts = slice(0, first), slice(first, None)
+        predicted = [self.frame_filter([frames[:, p], filters[:, p]]) for p in parts]
+        return ops.concatenate(predicted, axis=1)
 
 
 def _check_choice(name, value, choices):

@@ -1,0 +1,110 @@
+"""The second task of the network: what comes next. Losses and metrics of the frames."""
+
+import keras
+from keras import ops
+
+from keras_dynamonet.layers.borders import crop_rim
+from keras_dynamonet.losses import get_frame_loss
+from keras_dynamonet.metrics import PSNR, PSNRGain
+
+
+class FrameTask:
+    """Loss and metrics between predicted and real frames.
+
+    A rim of `k // 2` pixels is left out: errors there measure the border rule.
+
+    Args:
+        num_frames: T, the frames that the network sees.
+        kernel_size: Side k of the filters.
+
+    Attributes:
+        metrics: `frame_loss`, and PSNR and its gain over copying, of the observed
+            transitions and of the unseen one apart; for the network to track.
+        loss_function: The `keras.losses.Loss`; set by :meth:`compile`.
+    """
+
+    def __init__(self, num_frames, kernel_size):
+        self._rim = kernel_size // 2
+        self._parts = {
+            "observed": slice(0, num_frames - 1),
+            "unseen": slice(num_frames - 1, None),
+        }
+        self._loss_tracker = keras.metrics.Mean(name="frame_loss")
+        self._psnr = {part: PSNR(f"psnr_{part}") for part in self._parts}
+        self._gain = {part: PSNRGain(f"psnr_gain_{part}") for part in self._parts}
+        self.metrics = [self._loss_tracker, *self._psnr.values(), *self._gain.values()]
+        self.loss_function = None
+
+    def compile(self, loss):
+        """Takes a loss as :func:`get_frame_loss` does."""
+        self.loss_function = get_frame_loss(loss)
+
+    def loss(self, clip, next_frames):
+        """Mean loss over the clips.
+
+        Args:
+            clip: `(batch, T or T + 1, height, width, 3)`, pixels in [0, 1].
+            next_frames: `(batch, T, height, width, 3)`.
+        """
+        real, predicted, _ = self._to_compare(clip, next_frames)
+        value = self.loss_function(real, predicted)
+        self._loss_tracker.update_state(value, sample_weight=ops.shape(clip)[0])
+        return value
+
+    def update_metrics(self, clip, next_frames):
+        """Adds a batch to PSNR and gain."""
+        real, predicted, previous = self._to_compare(clip, next_frames)
+        for part, frames in self._parts.items():
+            if real[:, frames].shape[1]:
+                arguments = (real[:, frames], predicted[:, frames])
+                self._psnr[part].update_state(*arguments)
+                self._gain[part].update_state(*arguments, previous[:, frames])
+
+    def _to_compare(self, clip, next_frames):
+        """Real, predicted and previous frames, without the rim."""
+        frames = clip[:, 1:], next_frames[:, : count_targets(clip)], clip[:, :-1]
+        return tuple(crop_rim(part, self._rim) for part in frames)
+
+
+class FilterTeacher:
+    """Distance of the filters that a network made to the best ones in hindsight.
+
+    Args:
+        solver: Solves for the best filters.
+        normalization: Turns them into filters as the network does.
+        learned_from: Number of the first filter that a network made.
+    """
+
+    def __init__(self, solver, normalization, learned_from):
+        self._solver = solver
+        self._normalization = normalization
+        self._learned_from = learned_from
+
+    def loss(self, clip, filters):
+        """Mean over transitions of the squared distance, or `None` without any.
+
+        Args:
+            clip: `(batch, T or T + 1, height, width, 3)`, pixels in [0, 1].
+            filters: `(batch, T, k, k, channels)`.
+        """
+        first, targets = self._learned_from, count_targets(clip)
+        if first >= targets:
+            return None
+        best = self._normalization(self._solver(clip[:, first : targets + 1]))
+        made = filters[:, first:targets]
+        distance = ops.sum(ops.square(made - ops.stop_gradient(best)), axis=(2, 3, 4))
+        return ops.mean(distance)
+
+
+def count_targets(clip):
+    """Number of frames of a clip that have one before them.
+
+    Raises:
+        ValueError: If the shape leaves it open.
+    """
+    if clip.shape[1] is None:
+        raise ValueError(
+            "The loss needs to know the number of frames of a batch. Give the dataset "
+            "a static shape; between clips of T and of T + 1 frames, compile again."
+        )
+    return clip.shape[1] - 1

@@ -1,0 +1,127 @@
+"""Training of a network with two tasks: actions and next frames."""
+
+import keras
+from keras import ops
+
+
+class TwoTaskModel(keras.Model):
+    """Adds the losses of both tasks, so that plain `fit` trains them together.
+
+    `loss = action loss + frame_loss_weight * frame loss + teacher_weight * teacher`
+
+    A subclass calls :meth:`set_tasks` once, and its outputs hold `logits`,
+    `next_frames` and `motion_filters`. Clips come alone or with labels, -1 for none.
+    """
+
+    def set_tasks(self, action_task, frame_task, filter_teacher):
+        """Says what is learnt.
+
+        Args:
+            action_task: An :class:`ActionTask`.
+            frame_task: A :class:`FrameTask`.
+            filter_teacher: A :class:`FilterTeacher`.
+        """
+        self.action_task = action_task
+        self.frame_task = frame_task
+        self.filter_teacher = filter_teacher
+        # Keras finds metrics in lists, not in objects.
+        self._task_metrics = [*action_task.metrics, *frame_task.metrics]
+
+    def compile(
+        self,
+        optimizer="adamw",
+        loss=None,
+        metrics=None,
+        *,
+        frame_loss="huber",
+        action_loss_weight=1.0,
+        frame_loss_weight=1.0,
+        teacher_weight=1.0,
+        **kwargs,
+    ):
+        """Prepares the network for `fit`.
+
+        Args:
+            optimizer: As for `keras.Model.compile`.
+            loss: Loss between labels and logits. Default: sparse categorical
+                cross-entropy. Only labelled clips enter.
+            metrics: Further metrics on labels and logits of the labelled clips, beside
+                `accuracy` and `top5_accuracy`.
+            frame_loss: Loss between predicted and real frames: a name, a dictionary of
+                names and weights, or a `Loss` (see `keras_dynamonet.losses`). A rim of
+                k // 2 pixels is left out.
+            action_loss_weight: Weight of the action loss; 0 pre-trains on frames alone.
+            frame_loss_weight: Weight of the frame loss.
+            teacher_weight: Weight of the squared distance between the filters that a
+                network made (all of the generated ones, the forecast of the solved
+                ones) and the solved filters of the real transitions.
+            **kwargs: Further arguments of `keras.Model.compile`.
+
+        Raises:
+            ValueError: If a loss is unknown or expects probabilities.
+        """
+        self._loss_config = {
+            "frame_loss": frame_loss,
+            "action_loss_weight": action_loss_weight,
+            "frame_loss_weight": frame_loss_weight,
+            "teacher_weight": teacher_weight,
+        }
+        self.action_task.compile(loss)
+        self.frame_task.compile(frame_loss)
+        # As weighted metrics they can leave out clips without a label.
+        weighted = [*(metrics or []), *(kwargs.pop("weighted_metrics", None) or [])]
+        super().compile(
+            optimizer=optimizer,
+            loss=self.action_task.loss_function,
+            weighted_metrics=weighted or None,
+            **kwargs,
+        )
+
+    def get_compile_config(self):
+        config = super().get_compile_config()
+        if not config:
+            return config
+        return {
+            **config,
+            **keras.saving.serialize_keras_object(self._loss_config),
+        }
+
+    def compile_from_config(self, config):
+        config = keras.saving.deserialize_keras_object(config)
+        self.compile(**config)
+        if hasattr(self, "optimizer") and self.built:
+            self.optimizer.build(self.trainable_variables)
+
+    def compute_loss(
+        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
+    ):
+        losses = [ops.cast(term, "float32") for term in self.losses]
+        config = self._loss_config
+        if y is not None:
+            value = self.action_task.loss(y, y_pred["logits"], sample_weight)
+            losses.append(config["action_loss_weight"] * value)
+        clip = ops.cast(x, "float32") / 255.0
+        value = self.frame_task.loss(clip, y_pred["next_frames"])
+        losses.append(config["frame_loss_weight"] * value)
+        if config["teacher_weight"]:
+            value = self.filter_teacher.loss(clip, y_pred["motion_filters"])
+            if value is not None:
+                losses.append(config["teacher_weight"] * value)
+        return sum(losses)
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        self._labels_seen = y is not None
+        if y is not None:
+            logits = y_pred["logits"]
+            labels, weight = self.action_task.update_metrics(y, logits, sample_weight)
+            super().compute_metrics(x, labels, logits, weight)
+        clip = ops.cast(x, "float32") / 255.0
+        self.frame_task.update_metrics(clip, y_pred["next_frames"])
+        return self.get_metrics_result()
+
+    def get_metrics_result(self):
+        results = super().get_metrics_result()
+        if not getattr(self, "_labels_seen", True):
+            for metric in self.action_task.metrics:
+                results.pop(metric.name, None)
+        return results
