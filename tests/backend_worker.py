@@ -18,6 +18,19 @@ from tests.models.samples import random_clips, shifted_clips, tiny_backbone
 
 LABELS = np.array([0, -1, 2, 1])
 
+MIXED = {"frame_loss": {"huber": 1.0, "ssim": 0.1}}
+# name: options of the network and of its losses
+NETWORKS = {
+    "solved": ({"filter_source": "solved"}, MIXED),
+    "generated": ({"filter_source": "generated"}, MIXED),
+    "refined": (
+        {"filter_source": "refined", "motion_gradient": False},
+        {"frame_view": "high_pass", "loss_weighting": "uncertainty"},
+    ),
+    "maps": ({"solver_maps": 2, "evidence": "filters"}, {"frame_view": "whitened"}),
+    "segments": ({"segments": 2}, {}),
+}
+
 
 def set_weights(model, seed=0):
     """Draws every weight in order, not much away from its size at the start."""
@@ -83,6 +96,9 @@ def other_layers():
     made["forecaster"] = layers.FilterForecaster(3, channels=3, units=4), motion
     made["pixels"] = layers.PixelNormalization(), 255 * np.abs(clip[..., :3])
     made["unit"] = layers.ConvNorm(8, 3, groups=2, strides=2), clip
+    pixels = np.abs(random((2, 3, 6, 7, 3)))
+    made["segments"] = layers.SegmentSolver(3, ridge=0.01), pixels
+    made["maps"] = layers.FrameMaps(2), pixels
     made["stc"] = layers.STCBlock(2), clip
     made["bottleneck"] = (
         layers.BottleneckBlock(8, expansion=2, groups=4, strides=2, stc_ratio=4),
@@ -169,7 +185,7 @@ def quick_compilation():
     jax.config.update("jax_disable_most_optimizations", False)
 
 
-def model_outputs(source):
+def model_outputs(name, options, losses):
     """Predictions, then the losses and the weights of one step of training.
 
     With a learning rate of 1 the change of a weight is its gradient.
@@ -177,14 +193,14 @@ def model_outputs(source):
     # Equal widths: JAX compiles the initialiser of every shape anew.
     with quick_compilation():
         backbone = tiny_backbone(widths=(4, 4, 4, 4))
-        model = DynamoNet(backbone, 3, filter_source=source, kernel_size=3)
+        model = DynamoNet(backbone, 3, kernel_size=3, **options)
         set_weights(model)
     clips = np.concatenate([shifted_clips([(0, 1), (1, 0)]), random_clips(2)])
     outputs = model.predict(clips, verbose=0)
     before = [np.array(weight) for weight in model.get_weights()]
     model.compile(
         keras.optimizers.SGD(1.0),
-        frame_loss={"huber": 1.0, "ssim": 0.1},
+        **losses,
         metrics=[keras.metrics.SparseCategoricalAccuracy(name="own")],
         jit_compile="auto" if keras.backend.backend() == "jax" else False,
     )
@@ -192,19 +208,19 @@ def model_outputs(source):
     outputs |= {f"loss_{key}": values[0] for key, values in history.items()}
     for index, (old, new) in enumerate(zip(before, model.get_weights(), strict=True)):
         outputs[f"step_{model.weights[index].path}"] = new - old
-    if source == "generated":  # Clips alone.
+    if name == "generated":  # Clips alone.
         model.compile("sgd")
         history = model.fit(clips, batch_size=4, verbose=0).history
         outputs["alone"] = np.array([history[key][0] for key in sorted(history)])
-    return {f"{source}_{name}": array for name, array in outputs.items()}
+    return {f"{name}_{key}": array for key, array in outputs.items()}
 
 
 def compute():
     """All numbers to compare, by name."""
     with quick_compilation():
         outputs = layer_outputs() | loss_values()
-    for source in ("solved", "generated"):
-        outputs |= model_outputs(source)
+    for name, (options, losses) in NETWORKS.items():
+        outputs |= model_outputs(name, options, losses)
     return {
         name: np.asarray(array)
         if isinstance(array, (np.ndarray, np.generic, float))

@@ -36,7 +36,7 @@ DATA_HELP = (
     "videos: a folder of class folders, a CSV or text list, or a split file of UCF101, "
     "HMDB51 or Kinetics"
 )
-LABELS_ONLY = ("unlabelled",)
+LABELS_ONLY = ("unlabelled", "evidence", "motion_gradient")
 """Settings that say nothing where no label is learnt."""
 
 

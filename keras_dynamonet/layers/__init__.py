@@ -9,11 +9,13 @@ from keras_dynamonet.layers.filter_generator import (
 )
 from keras_dynamonet.layers.filter_normalization import FilterNormalization
 from keras_dynamonet.layers.filter_solver import FilterSolver
+from keras_dynamonet.layers.frame_maps import FrameMaps
 from keras_dynamonet.layers.grouped_conv3d import GroupedConv3D
 from keras_dynamonet.layers.motion_descriptor import MotionDescriptor
 from keras_dynamonet.layers.pixel_normalization import PixelNormalization
 from keras_dynamonet.layers.pooling3d import AveragePool3D, MaxPool3D
 from keras_dynamonet.layers.residual_blocks import BasicBlock, BottleneckBlock
+from keras_dynamonet.layers.segment_solver import SegmentSolver
 from keras_dynamonet.layers.stc_block import STCBlock
 
 __all__ = [
@@ -26,11 +28,13 @@ __all__ = [
     "FilterNormalization",
     "FilterSolver",
     "FrameFilterGenerator",
+    "FrameMaps",
     "GroupedConv3D",
     "MaxPool3D",
     "MotionDescriptor",
     "PixelNormalization",
     "PooledFilterGenerator",
     "STCBlock",
+    "SegmentSolver",
     "VideoBatchNormalization",
 ]

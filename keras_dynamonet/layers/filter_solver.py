@@ -5,8 +5,9 @@ from keras import ops
 
 from keras_dynamonet.layers.arguments import require_known, require_positive
 from keras_dynamonet.layers.dynamic_motion_filter import neighbourhoods
+from keras_dynamonet.layers.linear_solvers import SOLVE
 
-METHODS = ("cholesky", "elimination", "conjugate_gradient")
+METHODS = tuple(SOLVE)
 
 
 @keras.saving.register_keras_serializable(package="keras_dynamonet")
@@ -111,6 +112,20 @@ class FilterSolver(keras.layers.Layer):
             k * k)`, and `b`, `(..., k * k, 1)`, both means over the sampled pixels, and
             the number of transitions of a clip.
         """
+        samples = self.samples(frames)
+        return (*weighted_sums(*samples), frames.shape[1] - 1)
+
+    def samples(self, frames):
+        """What the sums run over: a row for every sampled pixel of a transition.
+
+        Args:
+            frames: `(batch, frames, height, width, channels)`, pixels in [0, 1].
+
+        Returns:
+            `(neighbours, change, offset)`: the neighbourhoods of the earlier frame less
+            a constant, `(batch * transitions * groups, samples, k * k)`; what the pixel
+            changes by, `(..., samples, 1)`; and the constant, `(..., 1, 1)`.
+        """
         _, _, height, width, channels = frames.shape
         if self.luminance:
             frames, channels = ops.mean(frames, axis=-1, keepdims=True), 1
@@ -119,29 +134,21 @@ class FilterSolver(keras.layers.Layer):
         rim = size // 2
         # Pixels within the rim are left out: the border is no motion.
         images = ops.reshape(before, (-1, height, width, channels))
-        # The mean brightness m is most of A, and rounding it would drown the rest. With
-        # N = m + C: N'N = C'C + m (1'C + C'1) + m^2 1'1, each part rounded by itself.
         planes_apart = self.per_channel or channels == 1
         axes = (1, 2) if planes_apart else (1, 2, 3)
         offset = ops.mean(images, axis=axes, keepdims=True)
         images = images - offset
-        offset = ops.reshape(offset, (-1, 1, 1))
         neighbours = neighbourhoods(images, size, stride=step)
         change = change[:, :, rim : height - rim : step, rim : width - rim : step]
         change = ops.transpose(change, (0, 1, 4, 2, 3))
         # All colours are samples of a shared kernel.
         planes = 1 if self.per_channel else channels
         samples = planes * neighbours.shape[1] * neighbours.shape[2]
-        neighbours = ops.reshape(neighbours, (-1, samples, size * size))
-        change = ops.reshape(change, (-1, samples, 1))
-        transposed = ops.transpose(neighbours, (0, 2, 1))
-        matrix = ops.matmul(transposed, neighbours) / samples
-        target = ops.matmul(transposed, change) / samples
-        mean = ops.mean(neighbours, axis=1, keepdims=True)
-        cross = offset * (mean + ops.transpose(mean, (0, 2, 1)))
-        matrix = matrix + cross + ops.square(offset)
-        target = target + offset * ops.mean(change, axis=1, keepdims=True)
-        return matrix, target, frames.shape[1] - 1
+        return (
+            ops.reshape(neighbours, (-1, samples, size * size)),
+            ops.reshape(change, (-1, samples, 1)),
+            ops.reshape(offset, (-1, 1, 1)),
+        )
 
     def solve(self, equations, ridge):
         """The motion part of the filters for one strength of the pull.
@@ -155,14 +162,27 @@ class FilterSolver(keras.layers.Layer):
         """
         matrix, target, transitions = equations
         size = self.kernel_size
-        taps = size * size
+        motion = self.solve_system(matrix, target, ridge)
+        motion = ops.reshape(motion, (-1, transitions, self.groups, size, size))
+        return ops.transpose(motion, (0, 1, 3, 4, 2))
+
+    def solve_system(self, matrix, target, ridge):
+        """Solves `(A + pull) G = b` for every matrix.
+
+        Args:
+            matrix: `(batch, k * k, k * k)`.
+            target: `(batch, k * k, 1)`.
+            ridge: As for :meth:`solve`.
+
+        Returns:
+            `(batch, k * k, 1)`.
+        """
+        taps = self.kernel_size**2
         identity = ops.eye(taps, dtype=matrix.dtype)
         power = ops.sum(matrix * identity, axis=(1, 2), keepdims=True) / taps
         # 1e-4 of full-scale power keeps a black picture solvable, too.
         matrix = matrix + ridge * (power + 1e-4) * identity
-        motion = _SOLVE[self.method](matrix, target)
-        motion = ops.reshape(motion, (-1, transitions, self.groups, size, size))
-        return ops.transpose(motion, (0, 1, 3, 4, 2))
+        return SOLVE[self.method](matrix, target)
 
     def compute_output_shape(self, input_shape):
         batch, frames, _, _, channels = input_shape
@@ -183,73 +203,31 @@ class FilterSolver(keras.layers.Layer):
         }
 
 
-def _cholesky(matrix, target):
-    factor = ops.cholesky(matrix)
-    half = ops.solve_triangular(factor, target, lower=True)
-    return ops.solve_triangular(ops.swapaxes(factor, -1, -2), half, lower=False)
+def weighted_sums(neighbours, change, offset, weights=None):
+    """The normal equations of the samples of a :class:`FilterSolver`.
 
-
-def gauss_jordan(matrix, target):
-    """Solves `matrix @ x = target` by elimination, unrolled into sums and products.
-
-    A positive definite matrix needs no pivoting, so that every step is static.
+    `A = mean(w N'N)` and `b = mean(w N'd)` with `N = neighbours + offset`. The mean
+    brightness `m` (the offset) is most of `A`, and rounding it would drown the rest:
+    `N'N = C'C + m (1'C + C'1) + m^2 1'1` is summed part by part.
 
     Args:
-        matrix: `(..., n, n)`, symmetric, positive definite.
-        target: `(..., n, 1)`.
+        neighbours: `(batch, samples, k * k)`, C.
+        change: `(batch, samples, 1)`, d.
+        offset: `(batch, 1, 1)`, m.
+        weights: `(batch, samples, 1)`, w, or `None` for ones.
 
     Returns:
-        `x` of shape `(..., n, 1)`.
+        `A (batch, k * k, k * k)` and `b (batch, k * k, 1)`.
     """
-    size = matrix.shape[-1]
-    identity = ops.eye(size, dtype=matrix.dtype)
-    rows = ops.concatenate([matrix, target], axis=-1)
-    for step in range(size):
-        # The columns before `step` are unit vectors already: the first one left is 0.
-        pivot = rows[..., step : step + 1, 1:] / rows[..., step : step + 1, :1]
-        factors = rows[..., :1] - identity[:, step : step + 1]
-        rows = rows[..., 1:] - factors * pivot
-    return rows
-
-
-def conjugate_gradient(matrix, target):
-    """Solves `matrix @ x = target` with sums and products only.
-
-    In float32, the n steps of exact arithmetic do not suffice; 2 n do.
-
-    Args:
-        matrix: `(..., n, n)`, symmetric, positive definite.
-        target: `(..., n, 1)`.
-
-    Returns:
-        `x` of shape `(..., n, 1)`.
-
-    Reference:
-        Hestenes and Stiefel, *Methods of Conjugate Gradients*, 1952.
-    """
-    solution = ops.zeros_like(target)
-    residual = target
-    direction = residual
-    power = ops.sum(residual * residual, axis=-2, keepdims=True)
-    # Relative to the start: a zero target must neither divide by zero nor stop early.
-    tiny = 1e-12 * power + 1e-30
-    for _ in range(2 * matrix.shape[-1]):
-        image = ops.matmul(matrix, direction)
-        curvature = ops.sum(direction * image, axis=-2, keepdims=True)
-        # Once the residual is at rounding level, further steps only add noise.
-        active = ops.cast(power > tiny, target.dtype)
-        length = active * power / ops.maximum(curvature, 1e-30)
-        solution = solution + length * direction
-        residual = residual - length * image
-        new_power = ops.sum(residual * residual, axis=-2, keepdims=True)
-        ratio = active * new_power / ops.maximum(power, 1e-30)
-        direction = residual + ratio * direction
-        power = new_power
-    return solution
-
-
-_SOLVE = {
-    "cholesky": _cholesky,
-    "elimination": gauss_jordan,
-    "conjugate_gradient": conjugate_gradient,
-}
+    samples = neighbours.shape[1]
+    weighted = neighbours if weights is None else weights * neighbours
+    weighted_change = change if weights is None else weights * change
+    share = 1.0 if weights is None else ops.mean(weights, axis=1, keepdims=True)
+    transposed = ops.transpose(weighted, (0, 2, 1))
+    matrix = ops.matmul(transposed, neighbours) / samples
+    target = ops.matmul(transposed, change) / samples
+    mean = ops.mean(weighted, axis=1, keepdims=True)
+    cross = offset * (mean + ops.transpose(mean, (0, 2, 1)))
+    matrix = matrix + cross + share * ops.square(offset)
+    target = target + offset * ops.mean(weighted_change, axis=1, keepdims=True)
+    return matrix, target

@@ -1,26 +1,32 @@
 """The multi-task network: what happens, and what comes next."""
 
+import math
+
 import keras
 import numpy as np
 from keras import ops
 
 from keras_dynamonet.layers.dynamic_motion_filter import DynamicMotionFilter
-from keras_dynamonet.layers.filter_generator import FilterForecaster
 from keras_dynamonet.layers.filter_normalization import FilterNormalization
-from keras_dynamonet.layers.filter_solver import FilterSolver
 from keras_dynamonet.layers.motion_descriptor import MotionDescriptor
 from keras_dynamonet.models.action_task import ActionTask
 from keras_dynamonet.models.frame_task import FilterTeacher, FrameTask
 from keras_dynamonet.models.motion_sources import (
     FILTER_SOURCES,
     GENERATOR_INPUTS,
-    GeneratedMotion,
-    SolvedMotion,
-    make_generator,
+    make_solver,
+    split_channels,
 )
 from keras_dynamonet.models.presets import preset_config
 from keras_dynamonet.models.resnext3d import ResNeXt3D
 from keras_dynamonet.models.two_task_model import TwoTaskModel
+
+EVIDENCE = {
+    "both": ("feature", "filters"),
+    "feature": ("feature",),
+    "filters": ("filters",),
+}
+"""What the classifier sees, by the name of the option."""
 
 
 @keras.saving.register_keras_serializable(package="keras_dynamonet")
@@ -40,29 +46,38 @@ class DynamoNet(TwoTaskModel):
     The filters of `t < T` describe a transition that the network has seen; only the
     last one forecasts. Metrics keep the two apart, as `_observed` and `_unseen`.
 
-    The filters come from one of two sources:
+    The filters come from one of three sources:
 
     - `"solved"`: the best filter of every observed transition in closed form
       (:class:`FilterSolver`) and a small network over time that forecasts the last one.
     - `"generated"`: a network predicts all of them from the backbone, the paper's form.
       On a pixel loss alone it hardly leaves the identity; `teacher_weight` adds the
       squared distance to the solved filters, from which it learns.
+    - `"refined"`: the sum of both, which starts as the solved filters.
 
     Args:
         backbone: A :class:`ResNeXt3D` without classes.
         num_classes: Number of actions.
-        filter_source: `"solved"` or `"generated"`.
+        filter_source: `"solved"`, `"generated"` or `"refined"`.
         kernel_size: Odd side k of the filters; moves a picture by up to (k - 1) / 2 px.
         generator_input: Where generated filters branch off: `"feature"` (pooled, as in
             the paper) or a stage that still has a time axis.
         per_channel: A kernel for each colour instead of one for all.
         normalization: `"none"`, `"sum_to_one"` or `"softmax"`; the last only for
             generated filters.
+        segments: Number of filters M for each transition, each for the pixels that
+            move like it, see :class:`SegmentSolver`; more than 1 for solved filters.
+        solver_maps: Number of learned maps of the frames to solve the filters on, see
+            :class:`FrameMaps`; 0 solves on their brightness.
         border: `"replicate"`, `"reflect"` or `"zeros"`.
         ridge: Pull of solved filters towards the identity, see :class:`FilterSolver`.
         descriptor_ridge: The same for the filters that the classifier sees: what a
             stronger pull leaves is motion rather than noise. Generated filters have
             no second form.
+        evidence: What the classifier sees: `"both"`, the backbone's `"feature"` or the
+            `"filters"`.
+        motion_gradient: Whether the action loss reaches the filters through the
+            descriptor; `False` leaves them to the other losses.
         descriptor: `"temporal"` or `"flatten"`, see :class:`MotionDescriptor`.
         dropout: Share of the classifier's inputs dropped in training.
         class_names: Names of the actions, kept with the model.
@@ -75,13 +90,13 @@ class DynamoNet(TwoTaskModel):
     Output shape:
         A dictionary: `logits (batch, num_classes)`; `next_frames (batch, T, height,
         width, 3)`, float32 near [0, 1], entry t predicting frame t + 1; `motion_filters
-        (batch, T, k, k, 1 or 3)`; `dmr (batch, T * k * k * channels)`, the dynamic
-        motion representation: filters less the identity, flattened; `feature
-        (batch, features)` of the backbone.
+        (batch, T, k, k, n)`, n = 1, 3 for a kernel a colour, or M; `dmr (batch, T * k *
+        k * n)`, the dynamic motion representation: filters less the identity,
+        flattened; `feature (batch, features)` of the backbone.
 
     Raises:
-        ValueError: If an option is unknown, the class names do not match `num_classes`,
-            or a clip has neither T nor T + 1 frames.
+        ValueError: If an option is unknown or excludes another one, the class names do
+            not match `num_classes`, or a clip has neither T nor T + 1 frames.
 
     Reference:
         Diba et al., *DynamoNet: Dynamic Action and Motion Network*, ICCV 2019, figure
@@ -108,9 +123,13 @@ class DynamoNet(TwoTaskModel):
         generator_input="stage1",
         per_channel=False,
         normalization="none",
+        segments=1,
+        solver_maps=0,
         border="replicate",
         ridge=5e-4,
         descriptor_ridge=1e-2,
+        evidence="both",
+        motion_gradient=True,
         descriptor="temporal",
         dropout=0.0,
         class_names=None,
@@ -121,11 +140,21 @@ class DynamoNet(TwoTaskModel):
         super().__init__(autocast=False, **kwargs)
         _check_choice("filter_source", filter_source, FILTER_SOURCES)
         _check_choice("generator_input", generator_input, GENERATOR_INPUTS)
-        if filter_source == "solved" and normalization == "softmax":
+        _check_choice("evidence", evidence, EVIDENCE)
+        if filter_source != "generated" and normalization == "softmax":
             raise ValueError(
                 "Solved filters have negative taps, which `normalization='softmax'` "
                 "cannot express. Use 'none' or 'sum_to_one', or generated filters."
             )
+        if segments > 1 or solver_maps:
+            alone = (segments > 1) + (solver_maps > 0) + per_channel == 1
+            if filter_source != "solved" or not alone:
+                raise ValueError(
+                    "`segments` and `solver_maps` are for `filter_source='solved'`, "
+                    "one of them at a time, and without `per_channel`. Received: "
+                    f"filter_source={filter_source!r}, segments={segments}, "
+                    f"solver_maps={solver_maps}, per_channel={per_channel}"
+                )
         if class_names is not None and len(class_names) != num_classes:
             raise ValueError(
                 "`class_names` must have `num_classes` entries. "
@@ -138,40 +167,28 @@ class DynamoNet(TwoTaskModel):
         self.generator_input = generator_input
         self.per_channel = per_channel
         self.normalization = normalization
+        self.segments = segments
+        self.solver_maps = solver_maps
         self.border = border
         self.ridge = ridge
         self.descriptor_ridge = descriptor_ridge
+        self.evidence = evidence
+        self.motion_gradient = motion_gradient
         self.descriptor = descriptor
         self.dropout = dropout
         self.class_names = None if class_names is None else list(class_names)
         self.fps = fps
 
-        channels = 3 if per_channel else 1
         # Pixels and filters stay in float32: 8 bits of mantissa are too few for them.
-        self.solver = FilterSolver(
-            kernel_size, ridge=ridge, per_channel=per_channel, name="filter_solver"
-        )
-        if filter_source == "solved":
-            self.generator = FilterForecaster(
-                kernel_size,
-                channels=channels,
-                dtype="float32",
-                name="filter_forecaster",
-            )
-            self.motion = SolvedMotion(
-                self.solver, self.generator, ridge, descriptor_ridge, self.num_frames
-            )
-        else:
-            self.generator = make_generator(
-                generator_input, self.num_frames, kernel_size, channels
-            )
-            self.motion = GeneratedMotion(self.generator, generator_input)
+        self.solver = make_solver(self)
         self.filter_normalization = FilterNormalization(
             normalization, dtype="float32", name="motion_filters"
         )
         self.frame_filter = DynamicMotionFilter(
             border, dtype="float32", name="next_frames"
         )
+        self.motion = FILTER_SOURCES[filter_source](self)
+        self.motion_layers = self.motion.layers  # Keras finds layers in lists only.
         self.motion_descriptor = MotionDescriptor(descriptor, name="motion_descriptor")
         self.dropout_layer = keras.layers.Dropout(dropout, name="dropout")
         # Logits in float32: a loss in half precision loses small gradients.
@@ -253,6 +270,8 @@ class DynamoNet(TwoTaskModel):
         if keeps_head:
             names = kwargs.setdefault("class_names", backbone.class_names)
             keeps_head = backbone.class_names in (None, names and list(names))
+        # The head of a classifier knows features only.
+        keeps_head = keeps_head and kwargs.get("evidence") != "filters"
         kwargs.setdefault("fps", backbone.fps)
         config = {**backbone.get_config(), "num_classes": None, "class_names": None}
         body = ResNeXt3D.from_config(config)
@@ -285,31 +304,31 @@ class DynamoNet(TwoTaskModel):
         observed = self.solver.compute_output_shape(frames)
         self.motion.build(frames, endpoints)
         filters = (None, self.num_frames, *observed[2:])
-        self.frame_filter.build((frames, filters))
+        self.frame_filter.build(
+            (frames, filters if self.segments == 1 else (*filters[:-1], 1))
+        )
         self.motion_descriptor.build(filters)
-        descriptor = self.motion_descriptor.compute_output_shape(filters)
-        self.action.build((None, endpoints["feature"][-1] + descriptor[-1]))
+        widths = {
+            "feature": endpoints["feature"][-1],
+            "filters": self.motion_descriptor.compute_output_shape(filters)[-1],
+        }
+        self.action.build((None, sum(widths[part] for part in EVIDENCE[self.evidence])))
         self.built = True
 
     def call(self, inputs, training=None):
         clip = self._observed_frames(inputs)
         endpoints = self.backbone(clip, training=training)
         frames = ops.cast(clip, "float32") / 255.0
-        motion, dmr = self.motion(frames, endpoints)
-        filters = self.filter_normalization(motion)
-        descriptor = self.motion_descriptor(dmr, training=training)
-        feature = endpoints["feature"]
-        evidence = ops.concatenate(
-            [feature, ops.cast(descriptor, feature.dtype)], axis=-1
-        )
-        evidence = self.dropout_layer(evidence, training=training)
-        weights = self.num_frames * self.kernel_size**2 * dmr.shape[-1]
+        motion = self.motion(frames, endpoints)
+        filters = self.filter_normalization(motion.prediction)
+        evidence = self._evidence(endpoints["feature"], motion.descriptor, training)
+        weights = math.prod(motion.descriptor.shape[1:])
         return {
-            "logits": self.action(evidence),
-            "next_frames": self._predict_frames(frames, filters),
+            "logits": self.action(self.dropout_layer(evidence, training=training)),
+            "next_frames": self._predict_frames(frames, filters, motion.masks),
             "motion_filters": filters,
-            "dmr": ops.reshape(dmr, (-1, weights)),
-            "feature": feature,
+            "dmr": ops.reshape(motion.descriptor, (-1, weights)),
+            "feature": endpoints["feature"],
         }
 
     def get_config(self):
@@ -321,9 +340,13 @@ class DynamoNet(TwoTaskModel):
             "generator_input": self.generator_input,
             "per_channel": self.per_channel,
             "normalization": self.normalization,
+            "segments": self.segments,
+            "solver_maps": self.solver_maps,
             "border": self.border,
             "ridge": self.ridge,
             "descriptor_ridge": self.descriptor_ridge,
+            "evidence": self.evidence,
+            "motion_gradient": self.motion_gradient,
             "descriptor": self.descriptor,
             "dropout": self.dropout,
             "class_names": self.class_names,
@@ -354,17 +377,42 @@ class DynamoNet(TwoTaskModel):
             )
         return inputs[:, : self.num_frames]
 
-    def _predict_frames(self, frames, filters):
+    def _evidence(self, feature, dmr, training):
+        """What the classifier sees, `(batch, features)`."""
+        parts = {"feature": feature}
+        if "filters" in EVIDENCE[self.evidence]:
+            if not self.motion_gradient:
+                dmr = ops.stop_gradient(dmr)
+            descriptor = self.motion_descriptor(dmr, training=training)
+            parts["filters"] = ops.cast(descriptor, feature.dtype)
+        chosen = [parts[part] for part in EVIDENCE[self.evidence]]
+        return ops.concatenate(chosen, axis=-1)
+
+    def _predict_frames(self, frames, filters, masks):
         first = self.motion.learned_from
-        if first == 0:
-            return self.frame_filter([frames, filters])
         # Apart from the solved filters, those with weights behind them need a
         # sixteenth of the gradient.
-        parts = slice(0, first), slice(first, None)
-        predicted = [self.frame_filter([frames[:, p], filters[:, p]]) for p in parts]
+        parts = [slice(0, first), slice(first, None)] if first else [slice(None)]
+        predicted = [
+            self._filter(
+                frames[:, p], filters[:, p], masks if masks is None else masks[:, p]
+            )
+            for p in parts
+        ]
         return ops.concatenate(predicted, axis=1)
+
+    def _filter(self, frames, filters, masks):
+        """Frames moved by their filters, each segment by its own."""
+        if masks is None:
+            return self.frame_filter([frames, filters])
+        segments = zip(
+            *(split_channels(part) for part in (filters, masks)), strict=True
+        )
+        return sum(self.frame_filter([frames, part]) * mask for part, mask in segments)
 
 
 def _check_choice(name, value, choices):
     if value not in choices:
-        raise ValueError(f"`{name}` must be one of {choices}. Received: {value!r}")
+        raise ValueError(
+            f"`{name}` must be one of {tuple(choices)}. Received: {value!r}"
+        )

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_dynamonet.frame_views import through_view
 from keras_dynamonet.layers.borders import crop_rim
 from keras_dynamonet.losses import get_frame_loss
 from keras_dynamonet.metrics import PSNR, PSNRGain
@@ -35,9 +36,9 @@ class FrameTask:
         self.metrics = [self._loss_tracker, *self._psnr.values(), *self._gain.values()]
         self.loss_function = None
 
-    def compile(self, loss):
-        """Takes a loss as :func:`get_frame_loss` does."""
-        self.loss_function = get_frame_loss(loss)
+    def compile(self, loss, view="raw"):
+        """Takes a loss as :func:`get_frame_loss` does, and the view it has."""
+        self.loss_function = through_view(get_frame_loss(loss), view)
 
     def loss(self, clip, next_frames):
         """Mean loss over the clips.
@@ -80,16 +81,18 @@ class FilterTeacher:
         self._normalization = normalization
         self._learned_from = learned_from
 
+    def has_lesson(self, clip):
+        """Whether a clip shows what a filter of the network should have been."""
+        return self._learned_from < count_targets(clip)
+
     def loss(self, clip, filters):
-        """Mean over transitions of the squared distance, or `None` without any.
+        """Mean over transitions of the squared distance.
 
         Args:
             clip: `(batch, T or T + 1, height, width, 3)`, pixels in [0, 1].
             filters: `(batch, T, k, k, channels)`.
         """
         first, targets = self._learned_from, count_targets(clip)
-        if first >= targets:
-            return None
         best = self._normalization(self._solver(clip[:, first : targets + 1]))
         made = filters[:, first:targets]
         distance = ops.sum(ops.square(made - ops.stop_gradient(best)), axis=(2, 3, 4))

@@ -2,23 +2,43 @@
 
 A source turns pixels and features into the motion part `G` of the T filters, twice:
 that of the prediction, and that of the DMR, which the classifier sees. Sources hold
-layers that belong to the network and have no weights of their own.
+layers that belong to the network; they have no weights of their own.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import keras
 from keras import ops
 
+from keras_dynamonet.layers.dynamic_motion_filter import DynamicMotionFilter
 from keras_dynamonet.layers.filter_generator import (
     FilterForecaster,
     FrameFilterGenerator,
     PooledFilterGenerator,
 )
+from keras_dynamonet.layers.filter_normalization import FilterNormalization
 from keras_dynamonet.layers.filter_solver import FilterSolver
+from keras_dynamonet.layers.frame_maps import FrameMaps
+from keras_dynamonet.layers.segment_solver import SegmentSolver
 
-FILTER_SOURCES = ("solved", "generated")
 GENERATOR_INPUTS = ("feature", "stage1", "stage2", "stage3", "stage4")
+
+
+class Motion(NamedTuple):
+    """The motion part of the filters of a clip.
+
+    Args:
+        prediction: That of the filters which predict frames, `(batch, T, k, k, n)`; n
+            is the number of colours or segments that have kernels of their own.
+        descriptor: That of the DMR, of the same shape.
+        masks: Share of each segment in each pixel of the next frame, `(batch, T,
+            height, width, n)`, or `None` for one segment.
+    """
+
+    prediction: object
+    descriptor: object
+    masks: object = None
 
 
 @dataclass(frozen=True)
@@ -36,18 +56,24 @@ class GeneratedMotion:
     learned_from = 0
     """The first filter that weights stand behind."""
 
+    @property
+    def layers(self):
+        """The layers that the network must track."""
+        return [self.generator]
+
     def build(self, frames, endpoints):
+        """Builds the layers for clips and outputs of the backbone of these shapes."""
         self.generator.build(endpoints[self.endpoint])
 
     def __call__(self, frames, endpoints):
-        """The motion part of prediction and DMR, `(batch, T, k, k, channels)` each.
+        """The motion of clips.
 
         Args:
             frames: `(batch, T, height, width, 3)`, pixels in [0, 1].
             endpoints: Outputs of the backbone by name.
         """
         motion = self.generator(endpoints[self.endpoint])
-        return motion, motion
+        return Motion(motion, motion)
 
 
 @dataclass(frozen=True)
@@ -57,58 +83,208 @@ class SolvedMotion:
     Args:
         solver: Solves for the observed filters.
         forecaster: Continues them.
-        ridge: Pull of the solver for the prediction.
-        descriptor_ridge: Pull for the DMR.
+        descriptor_ridge: Pull of the solver for the DMR.
         num_frames: T.
+        maps: Layer from frames to learned maps to solve on, or `None` for the pixels.
     """
 
     solver: FilterSolver
     forecaster: FilterForecaster
-    ridge: float
     descriptor_ridge: float
     num_frames: int
+    maps: keras.layers.Layer | None = None
 
     @property
     def learned_from(self):
-        return self.num_frames - 1
+        """The first filter that weights stand behind."""
+        return 0 if self.maps else self.num_frames - 1
+
+    @property
+    def layers(self):
+        """The layers that the network must track."""
+        return [self.forecaster] if self.maps is None else [self.forecaster, self.maps]
 
     def build(self, frames, endpoints):
+        """Builds the layers for clips and outputs of the backbone of these shapes."""
+        if self.maps is not None:
+            self.maps.build(frames)
         self.forecaster.build(self.solver.compute_output_shape(frames))
 
     def __call__(self, frames, endpoints):
-        equations = self.solver.normal_equations(frames)
-        observed = self.solver.solve(equations, self.ridge)
+        """The motion of clips, see :class:`GeneratedMotion`."""
+        seen = frames if self.maps is None else self.maps(frames)
+        equations = self.solver.normal_equations(seen)
+        observed = self.solver.solve(equations, self.solver.ridge)
         forecast = self.forecaster(observed)
-        motion = ops.concatenate([observed, forecast], axis=1)
         # The forecast serves the prediction alone: it adds nothing the classifier does
         # not see in the observed filters, and must not be bent to its wishes.
-        dmr = ops.concatenate(
-            [
-                self.solver.solve(equations, self.descriptor_ridge),
-                ops.stop_gradient(forecast),
-            ],
-            axis=1,
+        described = [
+            self.solver.solve(equations, self.descriptor_ridge),
+            ops.stop_gradient(forecast),
+        ]
+        return Motion(
+            ops.concatenate([observed, forecast], axis=1),
+            ops.concatenate(described, axis=1),
         )
-        return motion, dmr
 
 
-def make_generator(endpoint, num_frames, kernel_size, channels):
-    """The network that predicts T filters from an output of the backbone.
+@dataclass(frozen=True)
+class RefinedMotion:
+    """Generated filters that start from the solved ones: their sum.
 
     Args:
-        endpoint: Name of the output, of `GENERATOR_INPUTS`.
-        num_frames: T.
-        kernel_size: Side of the filters.
-        channels: Channels of the filters.
-
-    Returns:
-        A layer; without a time axis in its input for `"feature"`.
+        solved: Where they start.
+        generated: What the network adds, at first nothing.
     """
-    generator = PooledFilterGenerator if endpoint == "feature" else FrameFilterGenerator
-    return generator(
-        num_frames,
-        kernel_size,
-        channels=channels,
+
+    solved: SolvedMotion
+    generated: GeneratedMotion
+
+    learned_from = 0
+    """The first filter that weights stand behind."""
+
+    @property
+    def layers(self):
+        """The layers that the network must track."""
+        return [*self.solved.layers, *self.generated.layers]
+
+    def build(self, frames, endpoints):
+        """Builds the layers for clips and outputs of the backbone of these shapes."""
+        self.solved.build(frames, endpoints)
+        self.generated.build(frames, endpoints)
+
+    def __call__(self, frames, endpoints):
+        """The motion of clips, see :class:`GeneratedMotion`."""
+        start = self.solved(frames, endpoints)
+        change = self.generated(frames, endpoints)
+        return Motion(
+            start.prediction + change.prediction, start.descriptor + change.descriptor
+        )
+
+
+@dataclass(frozen=True)
+class SegmentedMotion:
+    """Solved filters of several segments, and a forecast that moves each on.
+
+    Args:
+        solver: Solves for filters and masks.
+        forecaster: Continues the filters of one segment.
+        descriptor_ridge: Pull of the solver for the DMR.
+        num_frames: T.
+        normalization: Turns the motion part into filters.
+        mover: Moves the masks by filters.
+    """
+
+    solver: SegmentSolver
+    forecaster: FilterForecaster
+    descriptor_ridge: float
+    num_frames: int
+    normalization: FilterNormalization
+    mover: DynamicMotionFilter
+
+    @property
+    def learned_from(self):
+        """The first filter that weights stand behind."""
+        return self.num_frames - 1
+
+    @property
+    def layers(self):
+        """The layers that the network must track."""
+        return [self.forecaster]
+
+    def build(self, frames, endpoints):
+        """Builds the layers for clips and outputs of the backbone of these shapes."""
+        filters = self.solver.compute_output_shape(frames)
+        self.forecaster.build((*filters[:-1], 1))
+
+    def __call__(self, frames, endpoints):
+        """The motion of clips, see :class:`GeneratedMotion`."""
+        equations, masks = self.solver.segment(frames)
+        observed = self.solver.solve(equations, self.solver.ridge)
+        # One law of motion for all segments.
+        forecast = ops.concatenate(
+            [self.forecaster(part) for part in split_channels(observed)], axis=-1
+        )
+        described = [
+            self.solver.solve(equations, self.descriptor_ridge),
+            ops.stop_gradient(forecast),
+        ]
+        return Motion(
+            ops.concatenate([observed, forecast], axis=1),
+            ops.concatenate(described, axis=1),
+            ops.concatenate([masks, self._move(masks[:, -1:], forecast)], axis=1),
+        )
+
+    def _move(self, masks, forecast):
+        """Masks of the next transition: each segment takes its own along."""
+        parts = masks, self.normalization(forecast)
+        pairs = zip(*(split_channels(part) for part in parts), strict=True)
+        moved = [ops.relu(self.mover([mask, filters])) for mask, filters in pairs]
+        moved = ops.concatenate(moved, axis=-1) + 1e-3
+        return moved / ops.sum(moved, axis=-1, keepdims=True)
+
+
+def split_channels(tensor):
+    """The channels of a tensor one by one, each with a last axis of 1."""
+    return ops.split(tensor, tensor.shape[-1], axis=-1)
+
+
+def _generated(network):
+    generator = (
+        PooledFilterGenerator
+        if network.generator_input == "feature"
+        else FrameFilterGenerator
+    )
+    layer = generator(
+        network.num_frames,
+        network.kernel_size,
+        channels=3 if network.per_channel else 1,
         dtype="float32",
         name="filter_generator",
+    )
+    return GeneratedMotion(layer, network.generator_input)
+
+
+def _solved(network):
+    forecaster = FilterForecaster(
+        network.kernel_size,
+        channels=3 if network.per_channel else 1,
+        dtype="float32",
+        name="filter_forecaster",
+    )
+    shared = (
+        network.solver,
+        forecaster,
+        network.descriptor_ridge,
+        network.num_frames,
+    )
+    if network.segments > 1:
+        return SegmentedMotion(
+            *shared, network.filter_normalization, network.frame_filter
+        )
+    maps = None
+    if network.solver_maps:
+        maps = FrameMaps(network.solver_maps, dtype="float32", name="frame_maps")
+    return SolvedMotion(*shared, maps)
+
+
+def _refined(network):
+    return RefinedMotion(_solved(network), _generated(network))
+
+
+FILTER_SOURCES = {"solved": _solved, "generated": _generated, "refined": _refined}
+"""By name, what makes a source from the options and layers of a network."""
+
+
+def make_solver(network):
+    """The solver of the best filters for the options of a network."""
+    options = {"ridge": network.ridge, "name": "filter_solver"}
+    if network.segments > 1:
+        return SegmentSolver(network.kernel_size, segments=network.segments, **options)
+    return FilterSolver(
+        network.kernel_size,
+        per_channel=network.per_channel,
+        # Each map has something of its own to say.
+        luminance=not network.solver_maps,
+        **options,
     )

@@ -3,11 +3,13 @@
 import keras
 from keras import ops
 
+from keras_dynamonet.models.loss_weighting import LOSS_WEIGHTINGS
+
 
 class TwoTaskModel(keras.Model):
     """Adds the losses of both tasks, so that plain `fit` trains them together.
 
-    `loss = action loss + frame_loss_weight * frame loss + teacher_weight * teacher`
+    The losses are those of actions, frames and filters, see :meth:`compile`.
 
     A subclass calls :meth:`set_tasks` once, and its outputs hold `logits`,
     `next_frames` and `motion_filters`. Clips come alone or with labels, -1 for none.
@@ -34,6 +36,8 @@ class TwoTaskModel(keras.Model):
         metrics=None,
         *,
         frame_loss="huber",
+        frame_view="raw",
+        loss_weighting="fixed",
         action_loss_weight=1.0,
         frame_loss_weight=1.0,
         teacher_weight=1.0,
@@ -50,6 +54,11 @@ class TwoTaskModel(keras.Model):
             frame_loss: Loss between predicted and real frames: a name, a dictionary of
                 names and weights, or a `Loss` (see `keras_dynamonet.losses`). A rim of
                 k // 2 pixels is left out.
+            frame_view: What the frame loss compares: `"raw"` frames, or frames seen
+                through a `"high_pass"` or `"whitened"` filter, see
+                :class:`ViewedFrameLoss`.
+            loss_weighting: `"fixed"`: the sum of the weighted losses; `"uncertainty"`:
+                that of their logarithms, see :func:`uncertainty`.
             action_loss_weight: Weight of the action loss; 0 pre-trains on frames alone.
             frame_loss_weight: Weight of the frame loss.
             teacher_weight: Weight of the squared distance between the filters that a
@@ -58,16 +67,24 @@ class TwoTaskModel(keras.Model):
             **kwargs: Further arguments of `keras.Model.compile`.
 
         Raises:
-            ValueError: If a loss is unknown or expects probabilities.
+            ValueError: If a loss, a view or a weighting is unknown, or a loss expects
+                probabilities.
         """
+        if loss_weighting not in LOSS_WEIGHTINGS:
+            raise ValueError(
+                f"`loss_weighting` must be one of {tuple(LOSS_WEIGHTINGS)}. "
+                f"Received: {loss_weighting!r}"
+            )
         self._loss_config = {
             "frame_loss": frame_loss,
+            "frame_view": frame_view,
+            "loss_weighting": loss_weighting,
             "action_loss_weight": action_loss_weight,
             "frame_loss_weight": frame_loss_weight,
             "teacher_weight": teacher_weight,
         }
         self.action_task.compile(loss)
-        self.frame_task.compile(frame_loss)
+        self.frame_task.compile(frame_loss, frame_view)
         # As weighted metrics they can leave out clips without a label.
         weighted = [*(metrics or []), *(kwargs.pop("weighted_metrics", None) or [])]
         super().compile(
@@ -95,19 +112,21 @@ class TwoTaskModel(keras.Model):
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
     ):
-        losses = [ops.cast(term, "float32") for term in self.losses]
-        config = self._loss_config
-        if y is not None:
-            value = self.action_task.loss(y, y_pred["logits"], sample_weight)
-            losses.append(config["action_loss_weight"] * value)
         clip = ops.cast(x, "float32") / 255.0
-        value = self.frame_task.loss(clip, y_pred["next_frames"])
-        losses.append(config["frame_loss_weight"] * value)
-        if config["teacher_weight"]:
-            value = self.filter_teacher.loss(clip, y_pred["motion_filters"])
-            if value is not None:
-                losses.append(config["teacher_weight"] * value)
-        return sum(losses)
+        config, losses = self._loss_config, {}
+        if y is not None:
+            losses["action"] = self.action_task.loss(y, y_pred["logits"], sample_weight)
+        losses["frame"] = self.frame_task.loss(clip, y_pred["next_frames"])
+        if config["teacher_weight"] and self.filter_teacher.has_lesson(clip):
+            filters = y_pred["motion_filters"]
+            losses["teacher"] = self.filter_teacher.loss(clip, filters)
+        weights = {
+            "action": config["action_loss_weight"],
+            "frame": config["frame_loss_weight"],
+            "teacher": config["teacher_weight"],
+        }
+        total = LOSS_WEIGHTINGS[config["loss_weighting"]](losses, weights)
+        return total + sum(ops.cast(term, "float32") for term in self.losses)
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         self._labels_seen = y is not None

@@ -109,11 +109,26 @@ class TrainConfig:
     filter_source: str | None = setting(
         None,
         "model",
-        "motion filters in closed form, or from the network; default: solved for "
-        "actions, generated for next frames alone",
-        choices=("solved", "generated"),
+        "motion filters in closed form, from the network, or from both; default: "
+        "solved for actions, generated for next frames alone",
+        choices=("solved", "generated", "refined"),
     )
     kernel_size: int | None = setting(None, "model", "side of the motion filters")
+    segments: int | None = setting(
+        None, "model", "solved filters a transition, each for pixels that move alike"
+    )
+    solver_maps: int | None = setting(
+        None, "model", "learned maps that filters are solved on; default: brightness"
+    )
+    evidence: str | None = setting(
+        None,
+        "model",
+        "what the classifier sees",
+        choices=("both", "feature", "filters"),
+    )
+    motion_gradient: bool | None = setting(
+        None, "model", "whether the action loss reaches the motion filters"
+    )
     dropout: float | None = setting(
         None, "model", "share of the classifier's inputs dropped in training"
     )
@@ -123,6 +138,18 @@ class TrainConfig:
 
     frame_loss: str | Mapping[str, float] = setting(
         "huber", "losses", "loss between predicted and real frames; a file may mix them"
+    )
+    frame_view: str = setting(
+        "raw",
+        "losses",
+        "frames that the frame loss compares",
+        choices=("raw", "high_pass", "whitened"),
+    )
+    loss_weighting: str = setting(
+        "fixed",
+        "losses",
+        "sum the losses as they are, or each by its own scale",
+        choices=("fixed", "uncertainty"),
     )
     frame_loss_weight: float = setting(1.0, "losses", "weight of the frame loss")
     teacher_weight: float = setting(
@@ -192,7 +219,14 @@ class TrainConfig:
             self._check_choice(field)
         for name in ("epochs", "batch_size", "steps_per_execution"):
             self._require(name, getattr(self, name) >= 1, "must be at least 1")
-        for name in ("checkpoint_steps", "workers", "size", "num_frames", "stride"):
+        for name in (
+            "checkpoint_steps",
+            "workers",
+            "size",
+            "num_frames",
+            "stride",
+            "segments",
+        ):
             value = getattr(self, name)
             self._require(name, value is None or value >= 1, "must be at least 1")
         # What NumPy takes as a seed.
@@ -217,6 +251,8 @@ class TrainConfig:
             "saturation",
         ):
             self._require(name, 0 <= getattr(self, name) <= 1, "must lie in [0, 1]")
+        maps = self.solver_maps
+        self._require("solver_maps", not maps or maps > 0, "must not be negative")
         for name in ("validation_share", "momentum", "dropout"):
             value = getattr(self, name)
             self._require(name, value is None or 0 <= value < 1, "must lie in [0, 1)")

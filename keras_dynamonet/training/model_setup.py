@@ -23,6 +23,17 @@ logger = logging.getLogger(__name__)
 DEFAULT_PRESET = "nano-16f"
 DEFAULT_FPS = 12.0
 
+MODEL_ARGUMENTS = (
+    "filter_source",
+    "kernel_size",
+    "segments",
+    "solver_maps",
+    "evidence",
+    "motion_gradient",
+    "dropout",
+)
+"""Settings that are arguments of the network by the same name."""
+
 
 @dataclass(frozen=True)
 class WeightTransfer:
@@ -92,6 +103,8 @@ def compile_model(
         model.compile(
             optimizer=make_optimizer(config, steps_per_epoch, scales),
             frame_loss=config.frame_loss,
+            frame_view=config.frame_view,
+            loss_weighting=config.loss_weighting,
             action_loss_weight=1.0 if config.task == "actions" else 0.0,
             frame_loss_weight=config.frame_loss_weight,
             teacher_weight=config.teacher_weight,
@@ -183,7 +196,7 @@ def _arguments(config: TrainConfig) -> tuple[dict, dict]:
     backbone = dict(arguments.pop("backbone", {}))
     if config.num_frames is not None:
         backbone["num_frames"] = config.num_frames
-    for name in ("filter_source", "kernel_size", "dropout"):
+    for name in MODEL_ARGUMENTS:
         if getattr(config, name) is not None:
             arguments[name] = getattr(config, name)
     return arguments, backbone

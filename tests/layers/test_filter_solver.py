@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from keras_dynamonet.layers import DynamicMotionFilter, FilterSolver
-from keras_dynamonet.layers.filter_solver import conjugate_gradient, gauss_jordan
+from keras_dynamonet.layers.linear_solvers import conjugate_gradient, gauss_jordan
 from tests.helpers import check_layer
 
 METHODS = ("cholesky", "elimination", "conjugate_gradient")

@@ -43,6 +43,20 @@ def test_network_settings_reach_the_network():
     assert (model.kernel_size, model.dropout) == (5, 0.25)
 
 
+def test_options_of_the_filters_reach_the_network():
+    options = {"evidence": "filters", "motion_gradient": False, "segments": 2}
+    model = build_model(tiny_config("data", "run", **options), ["walk", "run"])
+    assert {name: getattr(model, name) for name in options} == options
+    assert build_model(tiny_config("data", "run", solver_maps=2), None).solver_maps == 2
+
+
+def test_losses_of_a_configuration_reach_the_network(source):
+    losses = {"frame_view": "high_pass", "loss_weighting": "uncertainty"}
+    compile_model(source[1], tiny_config("data", "run", **losses), steps_per_epoch=1)
+    config = source[1].get_compile_config()
+    assert {name: config[name] for name in losses} == losses
+
+
 def test_frames_alone_train_the_backbone_through_generated_filters():
     actions = build_model(tiny_config("data", "run"), ["a", "b"])
     frames = build_model(tiny_config("data", "run", task="frames"), None)
