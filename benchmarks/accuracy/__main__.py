@@ -1,0 +1,97 @@
+"""`python -m benchmarks.accuracy`: runs experiments and writes the table of them."""
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+
+from benchmarks.accuracy.catalogue import CATALOGUE
+from benchmarks.accuracy.experiments import SEEDS
+from benchmarks.accuracy.results import Results
+
+HERE = Path(__file__).parent
+CACHE = Path("runs/accuracy")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Reads the command line and does what it says."""
+    arguments = _parser().parse_args(argv)
+    results = Results(arguments.results)
+    return {"list": _list, "run": _run, "table": _table}[arguments.command](
+        arguments, results
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.accuracy")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("list", help="name the experiments and the seeds they have")
+    run = commands.add_parser("run", help="run what is missing, most valuable first")
+    run.add_argument("names", nargs="*", metavar="NAME", help="some experiments only")
+    run.add_argument("--seeds", nargs="+", type=int, default=SEEDS, metavar="SEED")
+    run.add_argument("--threads", type=int, default=0, help="of TensorFlow; 0: all")
+    run.add_argument("--minutes", type=float, help="start no further run after these")
+    run.add_argument(
+        "--cache", type=Path, default=CACHE, help=f"folder of the clips ({CACHE})"
+    )
+    commands.add_parser("table", help="write TABLE.md and the figures")
+    parser.add_argument(
+        "--results", type=Path, default=HERE / "results.csv", help="the results file"
+    )
+    return parser
+
+
+def _list(arguments, results):
+    for name, experiment in CATALOGUE.items():
+        done = [str(seed) for seed in SEEDS if results.has(experiment, seed)]
+        shown = f"seeds {', '.join(done)}" if done else "-"
+        print(f"{experiment.group:10}{name:22}{shown:14}{experiment.title}")
+    return 0
+
+
+def _run(arguments, results):
+    unknown = [name for name in arguments.names if name not in CATALOGUE]
+    if unknown:
+        print(f"No experiment is called {unknown[0]!r}; see `list`.", file=sys.stderr)
+        return 2
+    started = time.monotonic()
+    for name in arguments.names or CATALOGUE:
+        experiment = CATALOGUE[name]
+        missing = [s for s in arguments.seeds if not results.has(experiment, s)]
+        if not missing:
+            continue
+        trainer = _trainer(arguments, experiment)
+        for seed in missing:
+            minutes = (time.monotonic() - started) / 60
+            if arguments.minutes is not None and minutes > arguments.minutes:
+                return 0
+            numbers = trainer.run(seed)
+            results.add(experiment, seed, numbers)
+            shown = numbers.get("accuracy", numbers.get("psnr_unseen_model"))
+            cost = numbers["cpu_seconds"]
+            print(f"{name} seed {seed}: {shown:.3f}, {cost:.0f} s", flush=True)
+    return 0
+
+
+def _trainer(arguments, experiment):
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import tensorflow as tf
+
+    from benchmarks.accuracy.training import Trainer
+
+    tf.config.threading.set_intra_op_parallelism_threads(arguments.threads)
+    tf.config.threading.set_inter_op_parallelism_threads(arguments.threads)
+    return Trainer(experiment, arguments.cache)
+
+
+def _table(arguments, results):
+    from benchmarks.accuracy.table import write_table
+
+    for path in write_table(results, HERE):
+        print(path)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,212 @@
+"""The table of experiments, most valuable first: the order in which `run` takes them.
+
+The budget is fixed: a run takes at most some two minutes of one processor, so that the
+whole table with three seeds takes some five hours.
+"""
+
+from dataclasses import replace
+
+from benchmarks.accuracy.experiments import ClipSet, Experiment
+from benchmarks.accuracy.footage import Footage
+
+SOLVED = {"filter_source": "solved"}
+GENERATED = {"filter_source": "generated"}
+REFINED = {"filter_source": "refined"}
+TAUGHT = {"teacher_weight": 1.0}
+UNTAUGHT = {"teacher_weight": 0.0}
+SMALLEST = {"widths": (8, 8, 8, 8), "stem_width": 8}
+FRAMES_ALONE = {"action_loss_weight": 0.0}
+
+BACKBONE = Experiment(
+    name="backbone",
+    group="sources",
+    title="backbone alone",
+    network=None,
+    probes=True,
+)
+SOLVED_FILTERS = Experiment(
+    name="solved",
+    group="sources",
+    title="DynamoNet, solved filters",
+    network=SOLVED,
+    probes=True,
+)
+TAUGHT_FILTERS = Experiment(
+    name="taught",
+    group="sources",
+    title="DynamoNet, generated filters with a teacher",
+    network=GENERATED,
+    losses=TAUGHT,
+    probes=True,
+)
+
+_SOURCES = [
+    BACKBONE,
+    SOLVED_FILTERS,
+    TAUGHT_FILTERS,
+    Experiment(
+        name="untaught",
+        group="sources",
+        title="DynamoNet, generated filters without a teacher",
+        network=GENERATED,
+        losses=UNTAUGHT,
+    ),
+    Experiment(
+        name="filters-only",
+        group="sources",
+        title="solved filters only",
+        network={**SOLVED, "evidence": "filters"},
+    ),
+    Experiment(
+        name="backbone-longer",
+        group="sources",
+        title="backbone alone, half as long again",
+        network=None,
+        epochs=18,
+    ),
+]
+
+_FRAMES = [
+    replace(experiment, name=f"{place}-{experiment.name}", clips=clips, epochs=epochs)
+    for place, clips, epochs in (("people", ClipSet(), 4), ("street", Footage(), 8))
+    for experiment in (
+        Experiment(
+            name=name,
+            group="frames",
+            title=title,
+            network=network,
+            # Solved filters need a backbone for the classifier alone.
+            backbone={} if network.get("filter_source") == "generated" else SMALLEST,
+            losses={**FRAMES_ALONE, **losses},
+        )
+        for name, title, network, losses in (
+            ("one", "solved, one filter", SOLVED, {}),
+            ("two", "solved, two segments", {**SOLVED, "segments": 2}, {}),
+            ("three", "solved, three segments", {**SOLVED, "segments": 3}, {}),
+            ("taught", "generated with a teacher", GENERATED, TAUGHT),
+            ("untaught", "generated without a teacher", GENERATED, UNTAUGHT),
+        )
+    )
+]
+
+_SHARES = (0.05, 0.1, 0.25, 1.0)
+
+_LABELS = [
+    Experiment(
+        name=f"{way}-{round(100 * share)}",
+        group="labels",
+        title=f"{title}, {round(100 * share)} % of the labels",
+        clips=ClipSet(track="native"),
+        network=network,
+        losses=losses,
+        label_share=share,
+        **options,
+    )
+    for share in _SHARES
+    for way, title, network, losses, options in (
+        ("scratch", "from scratch", GENERATED, TAUGHT, {}),
+        ("pretrained", "pre-trained", GENERATED, TAUGHT, {"pretrain_epochs": 12}),
+        ("semi", "semi-supervised", GENERATED, TAUGHT, {"unlabelled": True}),
+        ("solved", "solved, from scratch", SOLVED, {}, {}),
+    )
+    # With all labels there is nothing without one.
+    if not (way == "semi" and share == 1.0)
+]
+
+_CONTROLS = [
+    replace(
+        experiment,
+        name=f"{experiment.name}-{order}",
+        group="controls",
+        title=f"{experiment.title}, {title}",
+        order=order,
+        probes=False,
+    )
+    for order, title in (("single", "one frame"), ("shuffled", "frames in no order"))
+    for experiment in (BACKBONE, SOLVED_FILTERS)
+]
+
+_STC = [
+    replace(
+        experiment,
+        name=f"{experiment.name}-stc",
+        group="stc",
+        title=f"{experiment.title}, STC",
+        backbone={"stc_ratio": 4},
+        probes=False,
+    )
+    for experiment in (BACKBONE, SOLVED_FILTERS)
+]
+
+_CAMERAS = [
+    replace(
+        experiment,
+        name=f"{experiment.name}-{camera}",
+        group="cameras",
+        title=f"{experiment.title}, {camera} camera",
+        clips=ClipSet(camera=camera),
+        probes=False,
+    )
+    for camera in ("following", "shaking")
+    for experiment in (BACKBONE, SOLVED_FILTERS)
+]
+
+_OPTIONS = [
+    Experiment(name=name, group="options", title=title, network=network, losses=losses)
+    for name, title, network, losses in (
+        ("refined", "refined filters", REFINED, {}),
+        ("maps", "solved on 4 learned maps", {**SOLVED, "solver_maps": 4}, {}),
+        ("segments", "solved, two segments", {**SOLVED, "segments": 2}, {}),
+        ("flat", "solved, flattened", {**SOLVED, "descriptor": "flatten"}, {}),
+        ("k3", "solved, k = 3", {**SOLVED, "kernel_size": 3}, {}),
+        ("k7", "solved, k = 7", {**SOLVED, "kernel_size": 7}, {}),
+        (
+            "feature-only",
+            "taught, feature only",
+            {**GENERATED, "evidence": "feature"},
+            {},
+        ),
+        (
+            "detached",
+            "taught, classifier's gradient stopped",
+            {**GENERATED, "motion_gradient": False},
+            {},
+        ),
+        (
+            "pooled",
+            "taught, from the pooled feature",
+            {**GENERATED, "generator_input": "feature"},
+            {},
+        ),
+        (
+            "uncertainty",
+            "taught, weighted by uncertainty",
+            GENERATED,
+            {"loss_weighting": "uncertainty"},
+        ),
+        (
+            "high-pass",
+            "untaught, loss on high-passed frames",
+            GENERATED,
+            {**UNTAUGHT, "frame_view": "high_pass"},
+        ),
+        (
+            "whitened",
+            "untaught, loss on whitened frames",
+            GENERATED,
+            {**UNTAUGHT, "frame_view": "whitened"},
+        ),
+    )
+]
+
+CATALOGUE = {
+    experiment.name: experiment
+    for part in (_SOURCES, _FRAMES, _LABELS, _CONTROLS, _STC, _CAMERAS, _OPTIONS)
+    for experiment in part
+}
+"""Every experiment by name."""
+
+REFERENCES = {
+    "sources": "backbone",
+    "options": "taught",
+}

@@ -1,0 +1,157 @@
+"""The results as tables and figures."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.accuracy.catalogue import CATALOGUE
+from benchmarks.accuracy.experiments import Experiment
+from benchmarks.accuracy.intervals import mean_of, paired_difference
+from benchmarks.accuracy.results import Results
+from keras_dynamonet.files import atomic_path
+
+MISSING = "-"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table.
+
+    Args:
+        heading: Its heading.
+        metric: Name of the number.
+        scale: What it is multiplied by, e.g. 100 for per cent.
+        digits: After the point.
+        reference: Experiment that paired differences are taken from, or `None` for the
+            number itself.
+    """
+
+    heading: str
+    metric: str
+    scale: float = 1.0
+    digits: int = 1
+    reference: str | None = None
+
+    def text(self, results: Results, experiment: Experiment) -> str:
+        """The cell of an experiment."""
+        values = results.of(experiment, self.metric)
+        if not values:
+            return MISSING
+        if self.reference is None:
+            return mean_of(list(values.values())).text(self.scale, self.digits)
+        reference = results.of(CATALOGUE[self.reference], self.metric)
+        difference = paired_difference(values, reference)
+        if difference is None or experiment.name == self.reference:
+            return MISSING
+        return difference.text(self.scale, self.digits, sign=True)
+
+
+def _between(part: str) -> list[Column]:
+    """Floor, model and ceilings of one part of the frames."""
+    return [
+        Column(f"{part}: {heading}", f"psnr_{part}_{name}", digits=2)
+        for heading, name in (
+            ("copy", "floor"),
+            ("**model**", "model"),
+            ("best filter", "ceiling"),
+        )
+    ]
+
+
+ACCURACY = Column("accuracy, %", "accuracy", scale=100)
+COST = Column("CPU s", "cpu_seconds", digits=0)
+
+
+def _against(reference: str, heading: str) -> Column:
+    return Column(f"less {heading}", "accuracy", scale=100, reference=reference)
+
+
+_OUTPUTS = (("filters", "dmr"), ("feature", "feature"), ("both", "both"))
+# group: (heading, columns)
+TABLES: dict[str, tuple[str, list[Column]]] = {
+    "sources": (
+        "Where the filters come from (`time` track, order-blind ceiling 50 %)",
+        [ACCURACY, _against("backbone", "backbone"), COST, *_between("observed")],
+    ),
+    "options": (
+        "Options of the same network",
+        [
+            ACCURACY,
+            _against("solved", "solved"),
+            _against("taught", "taught"),
+            *_between("observed"),
+        ],
+    ),
+    "frames": (
+        "Frame prediction, PSNR in dB",
+        [
+            *_between("observed"),
+            *_between("unseen"),
+            Column("unseen: two best filters", "psnr_unseen_segments", digits=2),
+            Column("unseen: SSIM of model", "ssim_unseen_model", digits=3),
+        ],
+    ),
+    "labels": ("Few labels (`native` track)", [ACCURACY]),
+    "controls": (
+        "What is left without the order of frames (`time` track)",
+        [ACCURACY],
+    ),
+    "stc": ("With STC blocks", [ACCURACY, _against("backbone-stc", "backbone, STC")]),
+    "cameras": ("Other cameras", [ACCURACY]),
+}
+
+KNOWLEDGE = [
+    Column(f"{heading} {name}", f"{metric}_{end}", scale=100)
+    for name, end in _OUTPUTS
+    for heading, metric in (("probe,", "probe"), ("recall at 1,", "recall_1"))
+]
+
+
+def render(results: Results) -> str:
+    """All tables that have a result, as Markdown."""
+    parts = [
+        "Means over seeds ± half of the 95 % interval (Student's t); differences are "
+        "paired by seed. Written by `python -m benchmarks.accuracy table`.",
+    ]
+    for group, (heading, columns) in TABLES.items():
+        members = [e for e in CATALOGUE.values() if e.group == group]
+        parts.append(_table(heading, columns, members, results))
+    probed = [e for e in CATALOGUE.values() if e.probes]
+    parts.append(_table("What filters and feature know", KNOWLEDGE, probed, results))
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _table(
+    heading: str,
+    columns: Sequence[Column],
+    experiments: Sequence[Experiment],
+    results: Results,
+) -> str:
+    """One table, of the experiments that have a result; empty without any."""
+    rows = []
+    for experiment in experiments:
+        seeds = results.of(experiment, "cpu_seconds")
+        if seeds:
+            cells = [column.text(results, experiment) for column in columns]
+            rows.append([experiment.title, str(len(seeds)), *cells])
+    if not rows:
+        return ""
+    # A column that no row has anything for says nothing.
+    kept = [i for i in range(len(rows[0])) if any(row[i] != MISSING for row in rows)]
+    headings = ["", "seeds", *(column.heading for column in columns)]
+    lines = [[headings[i] for i in kept], ["---"] * len(kept)]
+    lines += [[row[i] for i in kept] for row in rows]
+    text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return f"### {heading}\n\n{text}"
+
+
+def write_table(results: Results, folder: Path) -> list[Path]:
+    """Writes `TABLE.md`.
+
+    Returns:
+        The paths written.
+    """
+    path = folder / "TABLE.md"
+    with atomic_path(path) as temporary:
+        temporary.write_text(render(results), encoding="utf-8")
+    return [path]
