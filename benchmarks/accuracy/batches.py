@@ -81,7 +81,7 @@ def training_batches(
         yield batch, data.labels[chosen]
 
 
-def test_clips(data: LabelledClips, num_frames: int, order: str) -> np.ndarray:
+def held_out_clips(data: LabelledClips, num_frames: int, order: str) -> np.ndarray:
     """The middle of every clip, `(n, num_frames, height, width, 3)`."""
     rng = np.random.default_rng(0)
     start = (data.clips.shape[1] - num_frames) // 2

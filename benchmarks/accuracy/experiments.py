@@ -82,7 +82,7 @@ class Experiment:
     network: Mapping[str, Any] | None = field(default_factory=dict)
     backbone: Mapping[str, Any] = field(default_factory=dict)
     losses: Mapping[str, Any] = field(default_factory=dict)
-    epochs: int = 12
+    epochs: int = 6
     label_share: float = 1.0
     unlabelled: bool = False
     pretrain_epochs: int = 0

@@ -68,10 +68,7 @@ def load_footage(settings: Footage, cache: Path) -> dict[str, LabelledClips]:
     path = cache / f"{settings.key}.npz"
     if not path.exists():
         cache.mkdir(parents=True, exist_ok=True)
-        pictures = {
-            file.name: _pictures(file, settings.picture_height)
-            for file in backdrop_videos()
-        }
+        pictures = read_pictures(settings.picture_height)
         rng = np.random.default_rng(settings.seed)
         arrays = {
             "train": _cut(pictures, TRAIN_SHOTS, settings.train, settings, rng),
@@ -84,6 +81,11 @@ def load_footage(settings: Footage, cache: Path) -> dict[str, LabelledClips]:
             split: LabelledClips(file[split], np.full(len(file[split]), -1, "int32"))
             for split in ("train", "test")
         }
+
+
+def read_pictures(height: int) -> dict[str, np.ndarray]:
+    """All frames of the videos, scaled to a height, by the name of the file."""
+    return {path.name: _pictures(path, height) for path in backdrop_videos()}
 
 
 def _pictures(path: Path, height: int) -> np.ndarray:

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from benchmarks.accuracy.batches import keep_labels, test_clips, training_batches
+from benchmarks.accuracy.batches import held_out_clips, keep_labels, training_batches
 from benchmarks.accuracy.clips import LabelledClips, load_clips
 from benchmarks.accuracy.experiments import Experiment
 from benchmarks.accuracy.footage import Footage, load_footage
@@ -128,13 +128,13 @@ class Trainer:
     def _judge(self):
         """All numbers of the trained network on the held-out clips."""
         experiment, test = self._experiment, self._data["test"]
-        clips = test_clips(test, NUM_FRAMES + 1, experiment.order)
+        clips = held_out_clips(test, NUM_FRAMES + 1, experiment.order)
         numbers, natural = {}, experiment.order == "natural"
         if experiment.clips.class_names:
             logits = self._outputs(clips, "logits")
             numbers["accuracy"] = _accuracy(logits, test.labels)
             if natural:
-                shuffled = test_clips(test, NUM_FRAMES + 1, "shuffled")
+                shuffled = held_out_clips(test, NUM_FRAMES + 1, "shuffled")
                 logits = self._outputs(shuffled, "logits")
                 numbers["accuracy_shuffled_test"] = _accuracy(logits, test.labels)
         if experiment.network is not None and natural:
@@ -144,7 +144,7 @@ class Trainer:
         if experiment.probes:
             ends = ("feature",) if experiment.network is None else ("feature", "dmr")
             train = self._data["train"]
-            known = test_clips(train, NUM_FRAMES + 1, experiment.order)
+            known = held_out_clips(train, NUM_FRAMES + 1, experiment.order)
             numbers |= knowledge(
                 {name: self._outputs(known, name) for name in ends},
                 train.labels,
