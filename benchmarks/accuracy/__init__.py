@@ -3,7 +3,8 @@
     python -m benchmarks.accuracy list             # the experiments
     python -m benchmarks.accuracy run              # everything that is missing
     python -m benchmarks.accuracy run NAME ...     # some experiments
-    python -m benchmarks.accuracy table            # writes TABLE.md and the figures
+    python -m benchmarks.accuracy table            # writes TABLE.md
+    python -m benchmarks.accuracy figures          # draws filters and learning curves
 
 A run is one experiment with one seed. Its numbers go to `results.csv` the moment it
 ends, under a hash of its configuration: what is there already is not computed again, so

@@ -7,8 +7,9 @@ import time
 from pathlib import Path
 
 from benchmarks.accuracy.catalogue import CATALOGUE
-from benchmarks.accuracy.experiments import SEEDS
+from benchmarks.accuracy.experiments import SEEDS, ClipSet
 from benchmarks.accuracy.results import Results
+from keras_dynamonet.files import atomic_path
 
 HERE = Path(__file__).parent
 CACHE = Path("runs/accuracy")
@@ -18,9 +19,8 @@ def main(argv: list[str] | None = None) -> int:
     """Reads the command line and does what it says."""
     arguments = _parser().parse_args(argv)
     results = Results(arguments.results)
-    return {"list": _list, "run": _run, "table": _table}[arguments.command](
-        arguments, results
-    )
+    programs = {"list": _list, "run": _run, "table": _table, "figures": _figures}
+    return programs[arguments.command](arguments, results)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -32,10 +32,13 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--seeds", nargs="+", type=int, default=SEEDS, metavar="SEED")
     run.add_argument("--threads", type=int, default=0, help="of TensorFlow; 0: all")
     run.add_argument("--minutes", type=float, help="start no further run after these")
-    run.add_argument(
-        "--cache", type=Path, default=CACHE, help=f"folder of the clips ({CACHE})"
-    )
-    commands.add_parser("table", help="write TABLE.md and the figures")
+    commands.add_parser("table", help="write TABLE.md")
+    figures = commands.add_parser("figures", help="draw filters and learning curves")
+    figures.add_argument("--out", type=Path, default=Path("docs"), metavar="FOLDER")
+    for program in (run, figures):
+        program.add_argument(
+            "--cache", type=Path, default=CACHE, help=f"folder of the clips ({CACHE})"
+        )
     parser.add_argument(
         "--results", type=Path, default=HERE / "results.csv", help="the results file"
     )
@@ -88,8 +91,26 @@ def _trainer(arguments, experiment):
 def _table(arguments, results):
     from benchmarks.accuracy.table import write_table
 
-    for path in write_table(results, HERE):
-        print(path)
+    print(write_table(results, HERE))
+    return 0
+
+
+def _figures(arguments, results):
+    from benchmarks.accuracy.clips import load_clips
+    from benchmarks.accuracy.figures import filters_of_classes, label_efficiency
+    from keras_dynamonet.cli.demo_settings import opposite_pairs
+
+    settings = ClipSet()
+    clips, names = load_clips(settings, arguments.cache)["test"], settings.class_names
+    figures = {
+        "motion_filters.png": filters_of_classes(clips, names, opposite_pairs(names)),
+        "few_labels.png": label_efficiency(results),
+    }
+    for name, figure in figures.items():
+        if figure is not None:
+            with atomic_path(arguments.out / name) as temporary:
+                figure.savefig(temporary, dpi=110)
+            print(arguments.out / name)
     return 0
 
 

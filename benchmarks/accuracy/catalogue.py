@@ -99,7 +99,22 @@ _FRAMES = [
     )
 ]
 
-_SHARES = (0.05, 0.1, 0.25, 1.0)
+LABEL_SHARES = (0.05, 0.1, 0.25, 1.0)
+
+LABEL_WAYS = {
+    "scratch": "taught filters, from scratch",
+    "pretrained": "taught filters, pre-trained",
+    "semi": "taught filters, semi-supervised",
+    "few": "solved filters, from scratch",
+}
+"""How the clips without a label are used, by the start of the experiment's name."""
+
+_WAY_OPTIONS = {
+    "scratch": {"network": GENERATED, "losses": TAUGHT},
+    "pretrained": {"network": GENERATED, "losses": TAUGHT, "pretrain_epochs": 6},
+    "semi": {"network": GENERATED, "losses": TAUGHT, "unlabelled": True},
+    "few": {"network": SOLVED},
+}
 
 _LABELS = [
     Experiment(
@@ -107,20 +122,13 @@ _LABELS = [
         group="labels",
         title=f"{title}, {round(100 * share)} % of the labels",
         clips=ClipSet(track="native"),
-        network=network,
-        losses=losses,
         label_share=share,
-        **options,
+        **_WAY_OPTIONS[way],
     )
-    for share in _SHARES
-    for way, title, network, losses, options in (
-        ("scratch", "from scratch", GENERATED, TAUGHT, {}),
-        ("pretrained", "pre-trained", GENERATED, TAUGHT, {"pretrain_epochs": 6}),
-        ("semi", "semi-supervised", GENERATED, TAUGHT, {"unlabelled": True}),
-        ("solved", "solved, from scratch", SOLVED, {}, {}),
-    )
+    for share in LABEL_SHARES
+    for way, title in LABEL_WAYS.items()
     # With all labels there is nothing without one.
-    if not (way == "semi" and share == 1.0)
+    if not (way == "semi" and share == 1)
 ]
 
 _CONTROLS = [

@@ -145,13 +145,13 @@ def _table(
     return f"### {heading}\n\n{text}"
 
 
-def write_table(results: Results, folder: Path) -> list[Path]:
+def write_table(results: Results, folder: Path) -> Path:
     """Writes `TABLE.md`.
 
     Returns:
-        The paths written.
+        Its path.
     """
     path = folder / "TABLE.md"
     with atomic_path(path) as temporary:
         temporary.write_text(render(results), encoding="utf-8")
-    return [path]
+    return path
