@@ -27,8 +27,7 @@ NETWORKS = {
         {"filter_source": "refined", "motion_gradient": False},
         {"frame_view": "high_pass", "loss_weighting": "uncertainty"},
     ),
-    "maps": ({"solver_maps": 2, "evidence": "filters"}, {"frame_view": "whitened"}),
-    "segments": ({"segments": 2}, {}),
+    "segments": ({"segments": 2, "evidence": "filters"}, {}),
 }
 
 

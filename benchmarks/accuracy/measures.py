@@ -71,10 +71,7 @@ def segments_in_hindsight(
     for clip in frames:
         equations, masks = solver.segment(clip[None])
         filters = FilterNormalization()(solver.solve(equations, solver.ridge))
-        moved = sum(
-            move([clip[None, :-1], filters[..., m : m + 1]]) * masks[..., m : m + 1]
-            for m in range(segments)
-        )
+        moved = move([clip[None, :-1], filters, masks])
         parts.append(ops.convert_to_numpy(crop_rim(moved, rim)))
     return np.concatenate(parts)
 

@@ -120,9 +120,10 @@ def compute_outputs(model: DynamoNet, clip, outputs: Sequence[str] = OUTPUTS) ->
 
     def next_frame():
         # Of all T predictions this is the only one whose target nobody has seen.
-        frame = ops.cast(clip[:, last:], "float32") / 255.0
-        filters = result["motion_filters"][:, last:]
-        return model.frame_filter([frame, filters])[:, 0]
+        parts = [ops.cast(clip, "float32") / 255.0, result["motion_filters"]]
+        if "segment_masks" in result:
+            parts.append(result["segment_masks"])
+        return model.frame_filter([part[:, last:] for part in parts])[:, 0]
 
     def embedding():
         parts = [ops.cast(result[name], "float32") for name in ("feature", "dmr")]

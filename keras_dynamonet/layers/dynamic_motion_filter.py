@@ -20,6 +20,9 @@ class DynamicMotionFilter(keras.layers.Layer):
     at offset `o` the picture moves by `-o`, so that a motion of up to `(k - 1) / 2`
     pixels a frame can be expressed. The result has the size of the frame.
 
+    With masks, M filters move each frame, and the result is their blend: `sum over m of
+    masks[b, t, p, m] * (filters[b, t, :, m] * frames[b, t])[p, c]`.
+
     Equal forms:
 
     - `vectorized_map`: a depthwise convolution mapped over frames: the definition.
@@ -34,19 +37,20 @@ class DynamicMotionFilter(keras.layers.Layer):
         form: One of `"auto"`, `"vectorized_map"`, `"grouped"`, `"patches"`.
 
     Call arguments:
-        inputs: `[frames, filters]`.
+        inputs: `[frames, filters]` or `[frames, filters, masks]`.
 
     Input shape:
         `frames (batch, frames, height, width, channels)` and `filters (batch, frames,
         k, k, channels or 1)`, k odd, all but batch known; 1 shares one kernel between
-        the colours.
+        the colours. With masks: filters `(batch, frames, k, k, M)`, each shared by the
+        colours, and masks `(batch, frames, height, width, M)`.
 
     Output shape:
         That of `frames`.
 
     Raises:
-        ValueError: If `border`, `form` or a size is unknown, k is even, or the filters
-            fit neither 1 nor the frames' channels.
+        ValueError: If `border`, `form` or a size is unknown, k is even, the filters
+            fit neither 1 nor the frames' channels, or the masks do not fit the filters.
 
     Reference:
         Diba et al., *DynamoNet: Dynamic Action and Motion Network*, ICCV 2019, figure
@@ -72,7 +76,7 @@ class DynamicMotionFilter(keras.layers.Layer):
         self.form = form
 
     def build(self, input_shape):
-        frames, filters = input_shape
+        frames, filters, *masks = input_shape
         require_known(frames)
         require_known(filters)
         if filters[2] != filters[3] or filters[2] % 2 == 0:
@@ -80,14 +84,26 @@ class DynamicMotionFilter(keras.layers.Layer):
                 "Filters must be square with an odd size. "
                 f"Received: filters of shape {tuple(filters)}"
             )
-        if filters[-1] not in (1, frames[-1]):
+        if masks:
+            if masks[0][-1] != filters[-1]:
+                raise ValueError(
+                    "There must be a mask for each filter. "
+                    f"Received: filters {tuple(filters)}, masks {tuple(masks[0])}"
+                )
+        elif filters[-1] not in (1, frames[-1]):
             raise ValueError(
                 "Filters must have one channel or as many as the frames. "
                 f"Received: filters {tuple(filters)}, frames {tuple(frames)}"
             )
 
     def call(self, inputs):
-        frames, filters = inputs
+        frames, filters, *masks = inputs
+        if not masks:
+            return self._move(frames, filters)
+        parts = zip(*(split_channels(part) for part in (filters, *masks)), strict=True)
+        return sum(self._move(frames, part) * mask for part, mask in parts)
+
+    def _move(self, frames, filters):
         _, count, height, width, channels = frames.shape
         size = filters.shape[2]
         images = ops.reshape(frames, (-1, height, width, channels))
@@ -101,6 +117,17 @@ class DynamicMotionFilter(keras.layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), "border": self.border, "form": self.form}
+
+
+def split_channels(tensor):
+    """The channels of a tensor one by one, each with a last axis of 1.
+
+    Example:
+
+    >>> [part.shape[-1] for part in split_channels(ops.ones((2, 4, 3)))]
+    [1, 1, 1]
+    """
+    return ops.split(tensor, tensor.shape[-1], axis=-1)
 
 
 def _vectorized_map(images, kernels):

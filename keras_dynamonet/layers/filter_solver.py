@@ -88,6 +88,11 @@ class FilterSolver(keras.layers.Layer):
         self.per_channel = per_channel
         self.method = method
 
+    @property
+    def sums_per_transition(self):
+        """How many systems of equations are set up for a transition."""
+        return 1
+
     def build(self, input_shape):
         require_known(input_shape)
         _, frames, height, width, channels = input_shape

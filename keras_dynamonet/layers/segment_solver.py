@@ -84,6 +84,10 @@ class SegmentSolver(FilterSolver):
         self.segments = segments
         self.rounds = rounds
 
+    @property
+    def sums_per_transition(self):
+        return 1 + self.rounds * self.segments
+
     def build(self, input_shape):
         super().build(input_shape)
         self.groups = self.segments

@@ -73,8 +73,8 @@ def _macs(layer):
     return prod(outputs[1:-1]) * prod(kernel.shape)
 
 
-def _filter_macs(frames, filters):
-    return prod(frames[1:]) * prod(filters[2:4])
+def _filter_macs(frames, filters, masks=(1,)):
+    return prod(frames[1:]) * prod(filters[2:4]) * masks[-1]
 
 
 def _solver_macs(layer, shape):
@@ -84,4 +84,5 @@ def _solver_macs(layer, shape):
     rim = layer.kernel_size // 2
     positions = prod(len(range(rim, n - rim, layer.sample_stride)) for n in sizes)
     taps = layer.kernel_size**2
-    return (frames - 1) * positions * planes * taps * (taps + 1)
+    sums = positions * planes * taps * (taps + 1)
+    return (frames - 1) * layer.sums_per_transition * sums

@@ -15,7 +15,6 @@ from keras_dynamonet.models.motion_sources import (
     FILTER_SOURCES,
     GENERATOR_INPUTS,
     make_solver,
-    split_channels,
 )
 from keras_dynamonet.models.presets import preset_config
 from keras_dynamonet.models.resnext3d import ResNeXt3D
@@ -92,7 +91,8 @@ class DynamoNet(TwoTaskModel):
         width, 3)`, float32 near [0, 1], entry t predicting frame t + 1; `motion_filters
         (batch, T, k, k, n)`, n = 1, 3 for a kernel a colour, or M; `dmr (batch, T * k *
         k * n)`, the dynamic motion representation: filters less the identity,
-        flattened; `feature (batch, features)` of the backbone.
+        flattened; `feature (batch, features)` of the backbone; with segments also
+        `segment_masks (batch, T, height, width, M)`.
 
     Raises:
         ValueError: If an option is unknown or excludes another one, the class names do
@@ -304,9 +304,8 @@ class DynamoNet(TwoTaskModel):
         observed = self.solver.compute_output_shape(frames)
         self.motion.build(frames, endpoints)
         filters = (None, self.num_frames, *observed[2:])
-        self.frame_filter.build(
-            (frames, filters if self.segments == 1 else (*filters[:-1], 1))
-        )
+        masks = [(*frames[:-1], self.segments)] if self.segments > 1 else []
+        self.frame_filter.build([frames, filters, *masks])
         self.motion_descriptor.build(filters)
         widths = {
             "feature": endpoints["feature"][-1],
@@ -323,12 +322,14 @@ class DynamoNet(TwoTaskModel):
         filters = self.filter_normalization(motion.prediction)
         evidence = self._evidence(endpoints["feature"], motion.descriptor, training)
         weights = math.prod(motion.descriptor.shape[1:])
+        masks = {} if motion.masks is None else {"segment_masks": motion.masks}
         return {
             "logits": self.action(self.dropout_layer(evidence, training=training)),
-            "next_frames": self._predict_frames(frames, filters, motion.masks),
+            "next_frames": self._predict_frames(frames, filters, *masks.values()),
             "motion_filters": filters,
             "dmr": ops.reshape(motion.descriptor, (-1, weights)),
             "feature": endpoints["feature"],
+            **masks,
         }
 
     def get_config(self):
@@ -388,27 +389,16 @@ class DynamoNet(TwoTaskModel):
         chosen = [parts[part] for part in EVIDENCE[self.evidence]]
         return ops.concatenate(chosen, axis=-1)
 
-    def _predict_frames(self, frames, filters, masks):
+    def _predict_frames(self, *parts):
+        """The next frames, from frames, filters and, with segments, masks."""
         first = self.motion.learned_from
         # Apart from the solved filters, those with weights behind them need a
         # sixteenth of the gradient.
-        parts = [slice(0, first), slice(first, None)] if first else [slice(None)]
+        places = [slice(0, first), slice(first, None)] if first else [slice(None)]
         predicted = [
-            self._filter(
-                frames[:, p], filters[:, p], masks if masks is None else masks[:, p]
-            )
-            for p in parts
+            self.frame_filter([part[:, place] for part in parts]) for place in places
         ]
         return ops.concatenate(predicted, axis=1)
-
-    def _filter(self, frames, filters, masks):
-        """Frames moved by their filters, each segment by its own."""
-        if masks is None:
-            return self.frame_filter([frames, filters])
-        segments = zip(
-            *(split_channels(part) for part in (filters, masks)), strict=True
-        )
-        return sum(self.frame_filter([frames, part]) * mask for part, mask in segments)
 
 
 def _check_choice(name, value, choices):

@@ -11,7 +11,10 @@ from typing import NamedTuple
 import keras
 from keras import ops
 
-from keras_dynamonet.layers.dynamic_motion_filter import DynamicMotionFilter
+from keras_dynamonet.layers.dynamic_motion_filter import (
+    DynamicMotionFilter,
+    split_channels,
+)
 from keras_dynamonet.layers.filter_generator import (
     FilterForecaster,
     FrameFilterGenerator,
@@ -222,11 +225,6 @@ class SegmentedMotion:
         moved = [ops.relu(self.mover([mask, filters])) for mask, filters in pairs]
         moved = ops.concatenate(moved, axis=-1) + 1e-3
         return moved / ops.sum(moved, axis=-1, keepdims=True)
-
-
-def split_channels(tensor):
-    """The channels of a tensor one by one, each with a last axis of 1."""
-    return ops.split(tensor, tensor.shape[-1], axis=-1)
 
 
 def _generated(network):

@@ -28,6 +28,25 @@ def test_outputs_equal_the_definition(form, border, filter_channels):
     np.testing.assert_allclose(outputs, expected, rtol=1e-5, atol=1e-4)
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_masks_blend_what_the_filters_make(form):
+    frames, filters = random((2, 3, 6, 7, 3)), random((2, 3, 3, 3, 2), 1)
+    masks = random((2, 3, 6, 7, 2), 2)
+    outputs = DynamicMotionFilter(form=form)([frames, filters, masks])
+    expected = sum(
+        oracles.filter_frames(frames, filters[..., m : m + 1], "edge")
+        * masks[..., m : m + 1]
+        for m in range(2)
+    )
+    np.testing.assert_allclose(outputs, expected, rtol=1e-5, atol=1e-4)
+
+
+def test_masks_that_do_not_fit_raise():
+    message = "There must be a mask for each filter. Received: filters (1, 1, 3, 3, 2)"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        DynamicMotionFilter().build([(1, 1, 6, 7, 3), (1, 1, 3, 3, 2), (1, 1, 6, 7, 3)])
+
+
 @pytest.mark.parametrize("filter_channels", (1, 3))
 def test_gradients_of_the_forms_are_equal(filter_channels):
     frames = tf.constant(random((2, 3, 6, 7, 3)))
