@@ -13,7 +13,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from benchmarks.accuracy.experiments import SEEDS
 from benchmarks.accuracy.footage import TEST_SHOTS, TRAIN_SHOTS, read_pictures
+from benchmarks.accuracy.intervals import mean_of
 from keras_dynamonet.layers import FilterSolver
 
 SIZE = 48
@@ -143,13 +145,18 @@ def measure(seed: int = 0) -> list[Reading]:
 
 
 def main() -> int:
-    """Prints the readings as a table."""
-    print("| motion a frame | mean error | a guess | direction right |")
+    """Prints the readings of all seeds as a table."""
+    readings = [measure(seed) for seed in SEEDS]
+    print("| motion a frame | mean error | that of a guess | direction right |")
     print("| --- | --- | --- | --- |")
-    for reading in measure():
+    for row in zip(*readings, strict=True):
+        error, spread, sign = (
+            mean_of([getattr(reading, name) for reading in row])
+            for name in ("error", "spread", "sign")
+        )
         print(
-            f"| {reading.motion} | {reading.error:.2f} {reading.unit} "
-            f"| {reading.spread:.2f} {reading.unit} | {100 * reading.sign:.1f} % |"
+            f"| {row[0].motion} | {error.text(digits=2)} {row[0].unit} "
+            f"| {spread.value:.2f} {row[0].unit} | {sign.text(100)} % |"
         )
     return 0
 
