@@ -300,8 +300,9 @@ class DynamoNet(TwoTaskModel):
         endpoints = {
             name: tuple(tensor.shape) for name, tensor in self.backbone.output.items()
         }
-        self.solver.build(frames)
-        observed = self.solver.compute_output_shape(frames)
+        seen = (*frames[:-1], self.solver_maps or 3)
+        self.solver.build(seen)
+        observed = self.solver.compute_output_shape(seen)
         self.motion.build(frames, endpoints)
         filters = (None, self.num_frames, *observed[2:])
         masks = [(*frames[:-1], self.segments)] if self.segments > 1 else []
