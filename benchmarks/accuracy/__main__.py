@@ -13,6 +13,8 @@ from keras_dynamonet.files import atomic_path
 
 HERE = Path(__file__).parent
 CACHE = Path("runs/accuracy")
+SHOWN = ("run", "getup_facedown")
+"""Classes whose filters are drawn, with their reversals."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -81,11 +83,13 @@ def _trainer(arguments, experiment):
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import tensorflow as tf
 
+    from benchmarks.accuracy.filters_alone import FilterTrainer
     from benchmarks.accuracy.training import Trainer
 
     tf.config.threading.set_intra_op_parallelism_threads(arguments.threads)
     tf.config.threading.set_inter_op_parallelism_threads(arguments.threads)
-    return Trainer(experiment, arguments.cache)
+    alone = (experiment.network or {}).get("evidence") == "filters"
+    return (FilterTrainer if alone else Trainer)(experiment, arguments.cache)
 
 
 def _table(arguments, results):
@@ -102,8 +106,9 @@ def _figures(arguments, results):
 
     settings = ClipSet()
     clips, names = load_clips(settings, arguments.cache)["test"], settings.class_names
+    shown = [pair for pair in opposite_pairs(names) if names[pair[0]] in SHOWN]
     figures = {
-        "motion_filters.png": filters_of_classes(clips, names, opposite_pairs(names)),
+        "motion_filters.png": filters_of_classes(clips, names, shown),
         "few_labels.png": label_efficiency(results),
     }
     for name, figure in figures.items():

@@ -55,19 +55,44 @@ _SOURCES = [
         losses=UNTAUGHT,
     ),
     Experiment(
-        name="filters-only",
-        group="sources",
-        title="solved filters only",
-        network={**SOLVED, "evidence": "filters"},
-        backbone=SMALLEST,  # Nothing sees it.
-    ),
-    Experiment(
         name="backbone-longer",
         group="sources",
         title="backbone alone, as much time as with solved filters",
         network=None,
         epochs=EQUAL_TIME_EPOCHS,
     ),
+]
+
+_FILTERS = [
+    Experiment(
+        name=f"filters{name}",
+        group="filters",
+        title=title,
+        clips=clips,
+        network={**SOLVED, "evidence": "filters", **options},
+        epochs=30,
+        probes=not name,
+        **settings,
+    )
+    for name, title, options, settings, clips in (
+        ("", "solved filters only, k = 5", {}, {}, ClipSet()),
+        ("-k3", "k = 3", {"kernel_size": 3}, {}, ClipSet()),
+        ("-k7", "k = 7", {"kernel_size": 7}, {}, ClipSet()),
+        ("-segments", "two segments", {"segments": 2}, {}, ClipSet()),
+        ("-flat", "flattened", {"descriptor": "flatten"}, {}, ClipSet()),
+        ("-weak", "ridge 1e-3", {"descriptor_ridge": 1e-3}, {}, ClipSet()),
+        ("-shuffled", "frames in no order", {}, {"order": "shuffled"}, ClipSet()),
+        *(
+            (
+                f"-{label}",
+                f"{label} % of the labels",
+                {},
+                {"label_share": label / 100},
+                ClipSet(),
+            )
+            for label in (5, 10, 25)
+        ),
+    )
 ]
 
 _FRAMES = [
@@ -219,7 +244,16 @@ _OPTIONS = [
 
 CATALOGUE = {
     experiment.name: experiment
-    for part in (_SOURCES, _FRAMES, _LABELS, _CONTROLS, _STC, _CAMERAS, _OPTIONS)
+    for part in (
+        _FILTERS,
+        _SOURCES,
+        _FRAMES,
+        _LABELS,
+        _CONTROLS,
+        _STC,
+        _CAMERAS,
+        _OPTIONS,
+    )
     for experiment in part
 }
 """Every experiment by name."""

@@ -69,6 +69,14 @@ def _against(reference: str, heading: str) -> Column:
 _OUTPUTS = (("filters", "dmr"), ("feature", "feature"), ("both", "both"))
 # group: (heading, columns)
 TABLES: dict[str, tuple[str, list[Column]]] = {
+    "filters": (
+        "Solved filters alone (`time` track, order-blind ceiling 50 %)",
+        [
+            ACCURACY,
+            _against("filters", "first row"),
+            Column("frames shuffled at the test, %", "accuracy_shuffled_test", 100),
+        ],
+    ),
     "sources": (
         "Where the filters come from (`time` track, order-blind ceiling 50 %)",
         [ACCURACY, _against("backbone", "backbone"), COST, *_between("observed")],
