@@ -17,6 +17,7 @@ PROGRAMS = {
     "pretrain": ("train", "learn to predict frames from any videos"),
     "evaluate": ("evaluate", "measure a model on labelled videos"),
     "predict": ("predict", "name the actions in videos"),
+    "embed": ("embed", "write the features of any number of videos to Parquet files"),
     "export": ("export", "write artefacts for other runtimes, compared with Keras"),
     "compare": ("compare", "compare exported artefacts with Keras once more"),
     "serve-client": (

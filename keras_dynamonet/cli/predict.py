@@ -5,6 +5,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from keras_dynamonet.cli.bulk_flags import (
+    add_bulk_flags,
+    given_bulk_flags,
+    run_bulk_program,
+)
 from keras_dynamonet.cli.number_types import at_least, positive
 from keras_dynamonet.cli.output import (
     fail,
@@ -31,6 +36,7 @@ if TYPE_CHECKING:
 EXAMPLES = """\
 examples:
   dynamonet predict runs/first walk.mp4 run.mp4
+  dynamonet predict runs/first list.csv --out actions --engine ray
   dynamonet predict runs/first match.mp4 --timeline --csv match.csv
   dynamonet predict runs/first match.mp4 --annotate annotated.mp4
   ffmpeg -i camera -f rawvideo -pix_fmt rgb24 - |
@@ -111,6 +117,13 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         metavar="N",
         help=f"clips at a time (default: {DEFAULT_BATCH_SIZE})",
     )
+    bulk = parser.add_argument_group(
+        "any number of videos", "VIDEO is a folder or list in any layout"
+    )
+    bulk.add_argument(
+        "--out", metavar="DIR", help="write Parquet files there, one row a video"
+    )
+    add_bulk_flags(bulk)
     parser.add_argument(
         "--json",
         action="store_true",
@@ -120,8 +133,10 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Predicts in one of three ways: whole videos, timelines, or a stream."""
+    """Predicts whole videos, few or many, or timelines, or a stream."""
     _check(arguments)
+    if arguments.out:
+        return run_bulk_program(arguments, arguments.videos[0], vectors=False)
     if arguments.stdin:
         from keras_dynamonet.cli.raw_stream import parse_stream_format
 
@@ -147,6 +162,13 @@ def _check(arguments: argparse.Namespace) -> None:
     moments = arguments.timeline or arguments.csv or arguments.annotate
     if (moments or arguments.stdin) and max(arguments.clips, arguments.crops) > 1:
         raise UsageError("--clips and --crops judge whole videos; use --hop instead.")
+    if arguments.out and (arguments.stdin or moments or len(arguments.videos) != 1):
+        raise UsageError(
+            "--out takes one folder or list of videos, without timelines or streams."
+        )
+    bulk = given_bulk_flags(arguments)
+    if bulk and not arguments.out:
+        raise UsageError(f"{', '.join(bulk)}: only with --out DIR.")
     if arguments.stdin and moments:
         raise UsageError("--stdin prints as it reads; save its --json lines instead.")
     if arguments.stdin and arguments.batch_size:

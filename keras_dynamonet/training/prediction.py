@@ -4,20 +4,15 @@ import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from keras_dynamonet.data.bad_files import BadFileLog
 from keras_dynamonet.data.decoding import iterate_frames
-from keras_dynamonet.data.manifest import Manifest
-from keras_dynamonet.data.pipeline import evaluation_dataset
-from keras_dynamonet.data.places import absolute_path
 from keras_dynamonet.data.video_file import VideoError
 from keras_dynamonet.training.evaluation import Protocol
 from keras_dynamonet.training.probabilities import softmax
-from keras_dynamonet.training.scores import average_by_video
 from keras_dynamonet.training.trained_model import TrainedModel
+from keras_dynamonet.training.video_outputs import VideoDescriber
 from keras_dynamonet.training.windows import Frame, Window, sliding_windows
 
 
@@ -90,35 +85,20 @@ def predict_videos(
     Returns:
         One prediction a path, in order; unreadable videos carry an error.
     """
-    protocol, bad_files = protocol or Protocol(), BadFileLog()
-    names = [absolute_path(path) for path in paths]
-    manifest = Manifest(Path("/"), names, np.full(len(names), -1))
-    views = len(manifest) * protocol.num_clips * protocol.num_crops
-    dataset = evaluation_dataset(
-        manifest,
-        trained.spec,
-        batch_size=batch_size,
-        num_clips=protocol.num_clips,
-        num_crops=protocol.num_crops,
-        max_bad_share=1.0,
+    protocol = protocol or Protocol()
+    views = len(paths) * protocol.num_clips * protocol.num_crops
+    describe = VideoDescriber(
+        trained,
+        ("logits",),
+        protocol=protocol,
+        batch_size=min(batch_size, max(1, views)),
         workers=workers,
-        bad_file_log=bad_files,
     )
-    rows, indices, done = [], [], 0
-    for clips, _, videos in dataset:
-        rows.append(softmax(trained.model.predict_on_batch(clips)["logits"]))
-        indices.append(videos.numpy())
-        done += len(clips)
-        if progress is not None:
-            progress(done, views)
-    found = {}
-    if rows:
-        videos, means = average_by_video(np.concatenate(rows), np.concatenate(indices))
-        found = dict(zip(videos.tolist(), means, strict=True))
-    errors = {**bad_files.reasons, **bad_files.too_short}
     return [
-        VideoPrediction(str(path), found.get(k), errors.get(names[k]))
-        for k, path in enumerate(paths)
+        VideoPrediction(
+            video.path, video.means and video.means["logits"], video.error
+        )
+        for video in describe(paths, progress)
     ]
 
 

@@ -59,15 +59,7 @@ def load_trained_model(
     Raises:
         UserError: If there is no model, it cannot be read, or is no DynamoNet.
     """
-    path = Path(path)
-    file = RunDirectory(path).best if path.is_dir() else path
-    if path.is_dir() and not file.exists():
-        raise UserError(
-            f"{path}: holds no trained model (no best.keras). Name the folder of a "
-            "run that has finished an epoch, or a .keras file."
-        )
-    if not path.exists():
-        raise UserError(f"{path}: no such run's folder or .keras file.")
+    file = model_file(path)
     model = load_model(file, compile=False)
     if isinstance(model, ResNeXt3D):
         model = _around(model)
@@ -93,6 +85,24 @@ def load_trained_model(
     except ValueError as error:
         raise UserError(str(error)) from error
     return TrainedModel(model, spec, file, run)
+
+
+def model_file(path: str | Path) -> Path:
+    """The `.keras` file that the folder of a run, or the file itself, stands for.
+
+    Raises:
+        UserError: If a folder holds no trained model, or there is no such file.
+    """
+    path = Path(path)
+    file = RunDirectory(path).best if path.is_dir() else path
+    if path.is_dir() and not file.exists():
+        raise UserError(
+            f"{path}: holds no trained model (no best.keras). Name the folder of a "
+            "run that has finished an epoch, or a .keras file."
+        )
+    if not path.exists():
+        raise UserError(f"{path}: no such run's folder or .keras file.")
+    return file
 
 
 def _around(classifier: ResNeXt3D) -> DynamoNet:

@@ -1,0 +1,130 @@
+"""Several workers at once, on one machine or on a cluster, through Ray Data.
+
+Ray starts the workers, hands out the parts, starts killed workers anew and gives their
+parts out again. A part is written whole or not at all, so that doing one twice changes
+nothing.
+"""
+
+import logging
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from keras_dynamonet.bulk.job import BulkJob, Part
+from keras_dynamonet.errors import MissingExtraError, UserError
+
+if TYPE_CHECKING:
+    from keras_dynamonet.bulk.worker import PartResult
+
+
+class RayPartWriter:
+    """The actor: a :class:`PartWriter` in a process of its own.
+
+    Args:
+        job: What to compute.
+        out: Folder of the output.
+        threads: Threads of this worker.
+        backend: The backend of Keras.
+    """
+
+    def __init__(self, job: BulkJob, out: Path, threads: int, backend: str):
+        os.environ["KERAS_BACKEND"] = backend
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        import tensorflow as tf
+
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
+        from keras_dynamonet.bulk.worker import PartWriter
+
+        self._write = PartWriter(job, out, threads=threads)
+
+    def __call__(self, row: dict) -> dict:
+        """Writes the part in a row of the data set; returns the result as a row."""
+        return asdict(self._write(Part(int(row["number"]), tuple(row["paths"]))))
+
+
+def run_on_ray(
+    job: BulkJob,
+    out: Path,
+    parts: Iterable[Part],
+    *,
+    workers: int | None,
+    threads: int,
+) -> Iterator["PartResult"]:
+    """Writes parts with several workers.
+
+    Joins the cluster that `RAY_ADDRESS` names, or starts one on this machine. Where the
+    cluster has GPUs, each worker gets one.
+
+    Args:
+        job: What to compute.
+        out: Folder of the output.
+        parts: The parts to write.
+        workers: Workers. Default: as many as the cluster has room for.
+        threads: Threads of each.
+
+    Yields:
+        The parts, as they are finished.
+
+    Raises:
+        MissingExtraError: If Ray is not installed.
+        UserError: If the cluster has no room for the workers, or a worker cannot load
+            the model or write.
+    """
+    # Not at the top: actors import this module before they know the backend.
+    import keras
+
+    from keras_dynamonet.bulk.worker import PartResult
+
+    try:
+        import ray
+        import ray.data
+    except ImportError as error:
+        raise MissingExtraError("The engine `ray`", "ray") from error
+    started = not ray.is_initialized()
+    if started:
+        ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    try:
+        gpus = 1 if ray.cluster_resources().get("GPU") else 0
+        workers = _check_room(ray.cluster_resources(), workers, threads, gpus)
+        ray.data.DataContext.get_current().enable_progress_bars = False
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
+        rows = [asdict(part) for part in parts]
+        results = ray.data.from_items(rows, override_num_blocks=len(rows)).map(
+            RayPartWriter,
+            fn_constructor_args=(job, out.resolve(), threads, keras.backend.backend()),
+            concurrency=min(workers, len(rows)),
+            num_cpus=threads,
+            num_gpus=gpus,
+        )
+        for row in results.iter_rows():
+            yield PartResult(**row)
+    except ray.exceptions.RayError as error:
+        raise UserError(_reason(error)) from error
+    finally:
+        if started:
+            ray.shutdown()
+
+
+def _check_room(
+    resources: dict[str, float], workers: int | None, threads: int, gpus: int
+) -> int:
+    room = int(resources.get("CPU", 0) // threads)
+    if gpus:
+        room = min(room, int(resources["GPU"]))
+    if room < max(1, workers or 1):
+        raise UserError(
+            f"the Ray cluster has room for {room} workers of {threads} threads, not "
+            f"for {workers or 1}. Lower --workers or --threads, or add machines."
+        )
+    return workers or room
+
+
+def _reason(error: Exception) -> str:
+    """The first line of what went wrong in a worker."""
+    cause = getattr(error, "cause", None) or error
+    while cause.__cause__ is not None:
+        cause = cause.__cause__
+    return str(cause).strip().splitlines()[-1]

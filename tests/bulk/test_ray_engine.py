@@ -1,0 +1,58 @@
+"""Ray is no part of the extra `test`: it installs half a gigabyte."""
+
+import os
+import signal
+
+import pytest
+
+from keras_dynamonet.bulk.job import BulkJob
+from keras_dynamonet.bulk.ray_engine import run_on_ray
+from keras_dynamonet.bulk.run import run_bulk
+from keras_dynamonet.data.manifest import load_manifest
+from keras_dynamonet.errors import MissingExtraError
+from tests.action_videos import write_action_videos
+
+pq = pytest.importorskip("pyarrow.parquet")
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory):
+    folder = write_action_videos(tmp_path_factory.mktemp("many"), videos=12)
+    (folder / "left" / "broken.mp4").write_bytes(b"not a video")
+    return load_manifest(folder, labelled=False)
+
+
+@pytest.fixture
+def job(trained_run):
+    return BulkJob(model=str(trained_run.run.path), part_size=2, batch_size=2)
+
+
+@pytest.mark.slow
+def test_a_killed_worker_loses_and_doubles_nothing(job, manifest, tmp_path):
+    pytest.importorskip("ray", reason="the extra `ray` is not installed")
+    killed = []
+
+    def kill_the_first_worker(part):
+        if not killed:
+            killed.append(int(part.worker.split(":")[1]))
+            os.kill(killed[0], signal.SIGKILL)
+
+    ray_out, local_out = tmp_path / "ray", tmp_path / "local"
+    summary = run_bulk(
+        job,
+        manifest,
+        ray_out,
+        engine="ray",
+        workers=2,
+        on_part=kill_the_first_worker,
+    )
+    assert killed and summary.workers >= 2
+    assert (summary.videos, summary.bad, summary.parts) == (37, 1, 19)
+    run_bulk(job, manifest, local_out)
+    assert pq.read_table(ray_out).equals(pq.read_table(local_out))
+
+
+def test_ray_is_an_extra(job, tmp_path, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "ray", None)
+    with pytest.raises(MissingExtraError, match=r"keras-dynamonet\[ray\]"):
+        next(run_on_ray(job, tmp_path, [], workers=1, threads=1))
