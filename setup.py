@@ -32,7 +32,7 @@ TENSORBOARD = ["tensorboard>=2.20,<2.22"]
 JAX = ["jax>=0.7,<0.11"]
 # Files elsewhere: HTTP and S3. Google Cloud Storage has a package of its own.
 REMOTE = ["aiohttp>=3.10,<4", "fsspec>=2025.2,<2027", "s3fs>=2025.2,<2027"]
-PARQUET = ["pyarrow>=18,<27"]
+PARQUET = ["pyarrow>=21,<27"]
 
 EXTRAS = {
     "onnx": ONNX,
@@ -53,7 +53,7 @@ EXTRAS = {
     "jax": JAX,
     "parquet": PARQUET,
     # Bulk inference on several processes or machines.
-    "ray": ["ray[data]>=2.50,<2.61", *PARQUET],
+    "ray": ["ray[data]>=2.58,<2.61", *PARQUET],
     # PyTorch as the Keras backend and for importing published checkpoints.
     "torch": ["torch>=2.13,<2.14"],
     "test": [

@@ -7,7 +7,7 @@ nothing.
 
 import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -87,8 +87,8 @@ def run_on_ray(
     if started:
         ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     try:
-        gpus = 1 if ray.cluster_resources().get("GPU") else 0
-        workers = _check_room(ray.cluster_resources(), workers, threads, gpus)
+        resources = ray.cluster_resources()
+        workers = count_workers(resources, workers, threads=threads)
         ray.data.DataContext.get_current().enable_progress_bars = False
         logging.getLogger("ray.data").setLevel(logging.ERROR)
         rows = [asdict(part) for part in parts]
@@ -97,7 +97,7 @@ def run_on_ray(
             fn_constructor_args=(job, out.resolve(), threads, keras.backend.backend()),
             concurrency=min(workers, len(rows)),
             num_cpus=threads,
-            num_gpus=gpus,
+            num_gpus=1 if resources.get("GPU") else 0,
         )
         for row in results.iter_rows():
             yield PartResult(**row)
@@ -108,18 +108,36 @@ def run_on_ray(
             ray.shutdown()
 
 
-def _check_room(
-    resources: dict[str, float], workers: int | None, threads: int, gpus: int
+def count_workers(
+    resources: Mapping[str, float], workers: int | None, *, threads: int
 ) -> int:
+    """Workers to start on a cluster.
+
+    Args:
+        resources: `CPU` and `GPU` that the cluster has; with GPUs a worker needs one.
+        workers: Workers asked for; `None` for as many as there is room for.
+        threads: Threads, and so processors, of each.
+
+    Raises:
+        UserError: If there is no room for them.
+
+    Example:
+
+    >>> count_workers({"CPU": 16.0}, None, threads=2)
+    8
+    >>> count_workers({"CPU": 16.0, "GPU": 4.0}, None, threads=2)
+    4
+    """
     room = int(resources.get("CPU", 0) // threads)
-    if gpus:
+    if resources.get("GPU"):
         room = min(room, int(resources["GPU"]))
-    if room < max(1, workers or 1):
+    wanted = workers or max(1, room)
+    if wanted > room:
         raise UserError(
             f"the Ray cluster has room for {room} workers of {threads} threads, not "
-            f"for {workers or 1}. Lower --workers or --threads, or add machines."
+            f"for {wanted}. Lower --workers or --threads, or add machines."
         )
-    return workers or room
+    return wanted
 
 
 def _reason(error: Exception) -> str:

@@ -6,10 +6,10 @@ import signal
 import pytest
 
 from keras_dynamonet.bulk.job import BulkJob
-from keras_dynamonet.bulk.ray_engine import run_on_ray
+from keras_dynamonet.bulk.ray_engine import count_workers, run_on_ray
 from keras_dynamonet.bulk.run import run_bulk
 from keras_dynamonet.data.manifest import load_manifest
-from keras_dynamonet.errors import MissingExtraError
+from keras_dynamonet.errors import MissingExtraError, UserError
 from tests.action_videos import write_action_videos
 
 pq = pytest.importorskip("pyarrow.parquet")
@@ -56,3 +56,13 @@ def test_ray_is_an_extra(job, tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "ray", None)
     with pytest.raises(MissingExtraError, match=r"keras-dynamonet\[ray\]"):
         next(run_on_ray(job, tmp_path, [], workers=1, threads=1))
+
+
+def test_workers_follow_the_cluster():
+    assert count_workers({"CPU": 5.0}, None, threads=2) == 2
+    assert count_workers({"CPU": 16.0, "GPU": 3.0}, None, threads=1) == 3
+    assert count_workers({"CPU": 16.0}, 4, threads=4) == 4
+    with pytest.raises(UserError, match="room for 2 workers of 2 threads, not for 3"):
+        count_workers({"CPU": 4.0}, 3, threads=2)
+    with pytest.raises(UserError, match="room for 0 workers of 8 threads, not for 1"):
+        count_workers({"CPU": 4.0}, None, threads=8)
