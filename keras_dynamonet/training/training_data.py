@@ -68,12 +68,17 @@ def load_training_data(config: TrainConfig) -> TrainingData:
         )
     else:
         train, validation = hold_out(train, config.validation_share)
-        logger.info(
-            "Held out %d of %d videos for validation; %s will list them",
-            len(validation),
-            len(train) + len(validation),
-            RunDirectory(config.run_dir).videos,
-        )
+        if len(validation):
+            logger.info(
+                "Held out %d of %d videos for validation; %s will list them",
+                len(validation),
+                len(train) + len(validation),
+                RunDirectory(config.run_dir).videos,
+            )
+        else:
+            logger.warning(
+                "No videos to validate on: the best epoch is that of the training loss"
+            )
     if config.unlabelled is not None:
         train = train.concat(load_manifest(config.unlabelled, labelled=False))
     return TrainingData(train, validation if len(validation) else None)

@@ -78,9 +78,10 @@ def test_two_lists_can_start_from_one_folder(action_videos, tmp_path):
     assert (len(data.train), len(data.validation)) == (3, 3)
 
 
-def test_validation_can_be_left_out(action_videos):
+def test_validation_can_be_left_out(action_videos, caplog):
     config = TrainConfig(data=str(action_videos / "train"), validation_share=0.0)
     assert load_training_data(config).validation is None
+    assert "No videos to validate on" in caplog.text
 
 
 def test_another_split_can_be_named(action_videos):
