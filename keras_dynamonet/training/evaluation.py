@@ -1,6 +1,8 @@
 """Accuracy under a stated protocol, and the quality of predicted frames."""
 
 import dataclasses
+import itertools
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -211,7 +213,10 @@ def _count_trained_on(trained: TrainedModel, paths: list[str]) -> int | None:
     known = trained.run and trained.run.trained_on()
     if known is None:
         return None
-    return sum(absolute_path(path) in known for path in paths)
+    found = sum(absolute_path(path) in known for path in paths)
+    # Where the training videos have moved, these may be the same under new names.
+    moved = not any(os.path.exists(path) for path in itertools.islice(known, 3))
+    return None if not found and moved else found
 
 
 def _classify(

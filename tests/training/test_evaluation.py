@@ -10,6 +10,7 @@ from keras_dynamonet.data.manifest import Manifest, load_manifest
 from keras_dynamonet.errors import UserError
 from keras_dynamonet.training.evaluation import Protocol, evaluate
 from keras_dynamonet.training.probabilities import softmax
+from keras_dynamonet.training.run_directory import RunDirectory
 from keras_dynamonet.training.trained_model import load_trained_model
 
 
@@ -73,7 +74,7 @@ def test_frame_quality_lies_below_its_ceiling(result):
     assert quality.observed.floor < quality.observed.model <= quality.observed.ceiling
 
 
-def test_videos_of_the_training_are_counted(trained, action_videos, result):
+def test_videos_of_the_training_are_counted(trained, action_videos, result, tmp_path):
     assert result.trained_on == 0
     known = Manifest(
         action_videos,
@@ -82,6 +83,11 @@ def test_videos_of_the_training_are_counted(trained, action_videos, result):
         ("down", "left", "right"),
     )
     assert evaluate(trained, known, frame_clips=0).trained_on == 1
+    unknown = Manifest(action_videos, ("test/down/0.mp4",), [0], known.class_names)
+    moved = RunDirectory(shutil.copytree(trained.run.path, tmp_path / "run"))
+    moved.videos.write_text("path,label,split\n/gone/a.mp4,down,train\n")
+    moved = dataclasses.replace(trained, run=moved)
+    assert evaluate(moved, unknown, frame_clips=0).trained_on is None
     alone = dataclasses.replace(trained, run=None)
     assert evaluate(alone, known, frame_clips=0).trained_on is None
 
