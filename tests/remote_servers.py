@@ -136,10 +136,6 @@ def s3_bucket(name: str) -> Iterator:
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_REGION": "us-east-1",
         "AWS_EC2_METADATA_DISABLED": "true",
-        # The names that tensorflow-io goes by.
-        "S3_ENDPOINT": address,
-        "S3_USE_HTTPS": "0",
-        "S3_VERIFY_SSL": "0",
     }
     try:
         with mock.patch.dict(os.environ, environment):

@@ -6,6 +6,8 @@ Its last release was built for TensorFlow 2.16 and loads there only. Where it do
 
 import contextlib
 import logging
+import os
+import urllib.parse
 from pathlib import Path
 
 from keras_dynamonet.data.remote_files import RemoteInfo
@@ -36,6 +38,9 @@ class TensorFlowFiles:
         if not tf.__version__.startswith(_BUILT_FOR):
             _logger.debug("tensorflow-io needs TensorFlow %sx", _BUILT_FOR)
             return None
+        if "AWS_ENDPOINT_URL" in os.environ:
+            # The name that tensorflow-io has for what other clients call this.
+            os.environ.setdefault("S3_ENDPOINT", os.environ["AWS_ENDPOINT_URL"])
         with contextlib.suppress(ImportError, NotImplementedError):
             import tensorflow_io  # noqa: F401  registers the file systems
         return cls() if scheme in tf.io.gfile.get_registered_schemes() else None
@@ -44,13 +49,13 @@ class TensorFlowFiles:
         """What the server says about a file."""
         import tensorflow as tf
 
-        return RemoteInfo(tf.io.gfile.stat(path).length)
+        return RemoteInfo(tf.io.gfile.stat(_quoted(path)).length)
 
     def read(self, path: str, offset: int, length: int) -> bytes:
         """Some bytes of a file; fewer at its end."""
         import tensorflow as tf
 
-        with tf.io.gfile.GFile(path, "rb") as file:
+        with tf.io.gfile.GFile(_quoted(path), "rb") as file:
             file.seek(offset)
             return file.read(length)
 
@@ -58,7 +63,7 @@ class TensorFlowFiles:
         """Copies a whole file."""
         import tensorflow as tf
 
-        tf.io.gfile.copy(path, str(target), overwrite=True)
+        tf.io.gfile.copy(_quoted(path), str(target), overwrite=True)
 
     def is_final(self, error: Exception) -> str | None:
         """Why it makes no sense to try again, or None if it does."""
@@ -71,3 +76,10 @@ class TensorFlowFiles:
         ):
             return "no permission to read it"
         return None
+
+
+def _quoted(path: str) -> str:
+    """Spaces and the like in web addresses as they travel; quoted ones stay."""
+    if not path.startswith(("http://", "https://")):
+        return path
+    return urllib.parse.quote(path, safe="%/:=&?~#+!$,;'@()*[]")
