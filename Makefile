@@ -9,6 +9,9 @@
 #
 # make test-lowest   runs every test in .venv-lowest, where each dependency has the
 #                    lowest version that setup.py allows
+# make test-io       runs the tests of layers, models, data, training and programs in
+#                    .venv-io, with TensorFlow 2.16 and the file systems of
+#                    tensorflow-io; needs Python 3.11 or 3.12
 
 SHELL := /bin/bash
 VENV := .venv
@@ -22,7 +25,9 @@ CONSTRAINTS ?=
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check \
   $(addprefix --constraint ,$(CONSTRAINTS))
 
-.PHONY: demo test test-lowest env clean
+IO_TESTS ?= tests/layers tests/models tests/data tests/training tests/cli
+
+.PHONY: demo test test-lowest test-io env clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -35,10 +40,23 @@ test: $(VENV)/.installed-test
 test-lowest:
 	$(MAKE) test VENV=.venv-lowest CONSTRAINTS=.venv-lowest/lowest.txt
 
+# TensorFlow 2.16 is older than setup.py allows: the package is installed without its
+# dependencies, beside those of the file.
+test-io: .venv-io/.installed-io
+	.venv-io/bin/python -m pytest --durations=15 $(IO_TESTS) $(PYTEST_ARGUMENTS)
+
+.venv-io/.installed-io: tests/io_requirements.txt
+	$(MAKE) VENV=.venv-io .venv-io/bin/python
+	.venv-io/bin/python -m pip install --quiet --disable-pip-version-check \
+	  --requirement tests/io_requirements.txt
+	.venv-io/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	  --editable .
+	@touch $@
+
 env: $(VENV)/.installed
 
 clean:
-	rm -rf $(VENV) .venv-lowest build dist *.egg-info .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-lowest .venv-io build dist *.egg-info .pytest_cache .ruff_cache
 
 # The first Python from 3.11 to 3.13 that can make environments: TensorFlow has no
 # wheels for others.

@@ -102,7 +102,7 @@ setup(
     python_requires=">=3.11",
     install_requires=RUNTIME,
     extras_require=EXTRAS,
-    entry_points={"console_scripts": ["dynamonet = keras_dynamonet.cli.main:main"]},
+    entry_points={"console_scripts": ["dynamonet = keras_dynamonet.cli.main:command"]},
     classifiers=[
         "Development Status :: 4 - Beta",
         "Intended Audience :: Developers",

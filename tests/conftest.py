@@ -2,11 +2,14 @@
 
 import importlib.util
 import os
+import sys
 
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "Agg")
+
+_EXIT_STATUS = pytest.StashKey[int]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -17,6 +20,20 @@ def pytest_configure(config: pytest.Config) -> None:
             "REQUIRE_TORCH=1, but PyTorch is not installed: its tests would be "
             "skipped. Install a CPU build of torch or unset REQUIRE_TORCH."
         )
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Remembers how the tests ended."""
+    session.config.stash[_EXIT_STATUS] = int(exitstatus)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Ends with that status where tensorflow-io would abort the process."""
+    if "tensorflow_io" in sys.modules:
+        from keras_dynamonet.cli.leaving import leave
+
+        leave(config.stash.get(_EXIT_STATUS, 1))
 
 
 @pytest.fixture(scope="session")

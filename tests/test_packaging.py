@@ -64,7 +64,7 @@ def test_licence_travels_with_the_wheel(wheel):
 
 def test_command_is_installed(wheel):
     [name] = [n for n in wheel.namelist() if n.endswith("/entry_points.txt")]
-    assert "dynamonet = keras_dynamonet.cli.main:main" in wheel.read(name).decode()
+    assert "dynamonet = keras_dynamonet.cli.main:command" in wheel.read(name).decode()
 
 
 def test_every_dependency_has_both_bounds(wheel):

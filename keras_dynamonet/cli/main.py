@@ -6,7 +6,9 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
+from keras_dynamonet.cli.leaving import leave
 from keras_dynamonet.cli.output import accept_any_name, fail, setup_logging
 from keras_dynamonet.errors import UsageError, UserError
 from keras_dynamonet.version import __version__
@@ -115,5 +117,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return fail(f"{named}{error.strerror or error}.")
 
 
+def command() -> NoReturn:
+    """The installed command: runs one program and ends the process."""
+    leave(main())
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    command()
