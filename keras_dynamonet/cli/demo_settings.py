@@ -46,8 +46,8 @@ class DemoSettings:
     """
 
     seed: int = 0
-    epochs: int = 10
-    train_clips: int = 150
+    epochs: int = 12
+    train_clips: int = 240
     validation_clips: int = 15
     test_clips: int = 50
     frame_clips: int = 200
