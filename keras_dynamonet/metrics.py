@@ -23,6 +23,13 @@ def _clip_errors(y_true, y_pred, dtype):
     return ops.cast(ops.mean(ops.square(error), axis=axes), dtype)
 
 
+def _clip_weights(errors, sample_weight):
+    """Weight of every clip, `(batch,)`; 1 unless given."""
+    if sample_weight is None:
+        return ops.ones_like(errors)
+    return ops.cast(ops.reshape(sample_weight, (-1,)), errors.dtype)
+
+
 @keras.saving.register_keras_serializable(package="keras_dynamonet")
 class PSNR(keras.metrics.Metric):
     """Peak signal-to-noise ratio over all frames seen, in dB.
@@ -49,11 +56,9 @@ class PSNR(keras.metrics.Metric):
             sample_weight: Weight of each clip, `(batch,)`. Default: 1.
         """
         errors = _clip_errors(y_true, y_pred, self.dtype)
-        weight = ops.ones_like(errors)
-        if sample_weight is not None:
-            weight = ops.cast(ops.reshape(sample_weight, (-1,)), self.dtype)
-        self.error.assign_add(ops.sum(weight * errors))
-        self.count.assign_add(ops.sum(weight))
+        weights = _clip_weights(errors, sample_weight)
+        self.error.assign_add(ops.sum(weights * errors))
+        self.count.assign_add(ops.sum(weights))
 
     def result(self):
         return -_decibel(self.error / ops.maximum(self.count, 1.0))
@@ -79,10 +84,11 @@ class PSNRGain(keras.metrics.Metric):
         self.error = self.add_variable((), "zeros", name="error")
         self.copy_error = self.add_variable((), "zeros", name="copy_error")
 
-    def update_state(self, y_true, y_pred, previous):
+    def update_state(self, y_true, y_pred, previous, sample_weight=None):
         """Adds real, predicted and previous frames, pixels in [0, 1]."""
         for total, guess in ((self.error, y_pred), (self.copy_error, previous)):
-            total.assign_add(ops.sum(_clip_errors(y_true, guess, self.dtype)))
+            errors = _clip_errors(y_true, guess, self.dtype)
+            total.assign_add(ops.sum(_clip_weights(errors, sample_weight) * errors))
 
     def result(self):
         # Both sums start at zero; the floor keeps an all-still video at 0 dB.

@@ -108,3 +108,18 @@ def test_ceiling_of_a_constant_clip_is_exact():
 def test_ceiling_of_an_even_kernel_raises():
     with pytest.raises(ValueError, match="`kernel_size` must be odd"):
         least_squares_prediction(frames(1), 4)
+
+
+def test_clips_of_weight_zero_do_not_count():
+    real, predicted, previous = frames(3), frames(3, seed=1), frames(3, seed=2)
+    weight = np.array([1.0, 0.0, 2.0], "float32")
+    repeated = [0, 2, 2]
+    whole, weighted = PSNR(), PSNR()
+    whole.update_state(real[repeated], predicted[repeated])
+    weighted.update_state(real, predicted, weight)
+    assert float(weighted.result()) == pytest.approx(float(whole.result()), rel=1e-5)
+    whole, weighted = PSNRGain(), PSNRGain()
+    arguments = (real, predicted, previous)
+    whole.update_state(*(part[repeated] for part in arguments))
+    weighted.update_state(*arguments, weight)
+    assert float(weighted.result()) == pytest.approx(float(whole.result()), rel=1e-4)

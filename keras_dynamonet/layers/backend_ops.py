@@ -214,3 +214,44 @@ def batch_normalise(inputs, gamma, beta, epsilon):
         single, mean, variance, -1, offset=beta, scale=gamma, epsilon=epsilon
     )
     return ops.cast(outputs, inputs.dtype), mean, variance
+
+
+def sum_over_replicas(value):
+    """Adds up a number over the replicas of a `tf.distribute` strategy.
+
+    There each replica computes on its own share of the batch. On JAX and PyTorch, and
+    without a strategy, a computation sees the whole batch, and nothing is added.
+
+    Args:
+        value: A tensor, the same shape in every replica.
+
+    Returns:
+        The sum, the same in every replica.
+
+    Example:
+
+    >>> float(sum_over_replicas(ops.ones(())))
+    1.0
+    """
+    if _on_tensorflow():
+        import tensorflow as tf
+
+        context = tf.distribute.get_replica_context()
+        if context is not None and context.num_replicas_in_sync > 1:
+            return context.all_reduce(tf.distribute.ReduceOp.SUM, value)
+    return value
+
+
+def num_replicas():
+    """Replicas of the present `tf.distribute` strategy; 1 without one.
+
+    Example:
+
+    >>> num_replicas()
+    1
+    """
+    if _on_tensorflow():
+        import tensorflow as tf
+
+        return tf.distribute.get_strategy().num_replicas_in_sync
+    return 1

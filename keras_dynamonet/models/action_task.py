@@ -8,6 +8,7 @@ from keras_dynamonet.models.action_loss import (
     is_one_hot,
     labelled_weight,
 )
+from keras_dynamonet.models.step_means import weighted_mean
 
 
 class ActionTask:
@@ -47,12 +48,10 @@ class ActionTask:
             sample_weight: Optional weight of each clip, `(batch,)`.
         """
         weight = labelled_weight(labels, sample_weight)
-        total = ops.sum(weight)
         # Keras would divide by the batch; the mean is over the labelled clips.
         values = self.loss_function.call(ops.maximum(labels, 0), logits)
-        values = ops.reshape(ops.cast(values, "float32"), (-1,))
-        value = ops.sum(weight * values) / ops.maximum(total, 1e-6)
-        self._loss_tracker.update_state(value, sample_weight=total)
+        value = weighted_mean(values, weight)
+        self._loss_tracker.update_state(value, sample_weight=ops.sum(weight))
         return value
 
     def update_metrics(self, labels, logits, sample_weight=None):

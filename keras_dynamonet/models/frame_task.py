@@ -4,10 +4,10 @@ import keras
 from keras import ops
 
 from keras_dynamonet.frame_views import through_view
-from keras_dynamonet.layers import backend_ops
 from keras_dynamonet.layers.borders import crop_rim
 from keras_dynamonet.losses import get_frame_loss
 from keras_dynamonet.metrics import PSNR, PSNRGain
+from keras_dynamonet.models.step_means import weighted_mean
 
 
 class FrameTask:
@@ -18,7 +18,6 @@ class FrameTask:
     Args:
         num_frames: T, the frames that the network sees.
         kernel_size: Side k of the filters.
-        learned_from: Number of the first prediction that weights stand behind.
 
     Attributes:
         metrics: `frame_loss`, and PSNR and its gain over copying, of the observed
@@ -26,9 +25,8 @@ class FrameTask:
         loss_function: The `keras.losses.Loss`; set by :meth:`compile`.
     """
 
-    def __init__(self, num_frames, kernel_size, learned_from=0):
+    def __init__(self, num_frames, kernel_size):
         self._rim = kernel_size // 2
-        self._learned_from = learned_from
         self._parts = {
             "observed": slice(0, num_frames - 1),
             "unseen": slice(num_frames - 1, None),
@@ -43,40 +41,27 @@ class FrameTask:
         """Takes a loss as :func:`get_frame_loss` does, and the view it has."""
         self.loss_function = through_view(get_frame_loss(loss), view)
 
-    def loss(self, clip, next_frames):
+    def loss(self, clip, next_frames, weight):
         """Mean loss over the clips.
 
         Args:
             clip: `(batch, T or T + 1, height, width, 3)`, pixels in [0, 1].
             next_frames: `(batch, T, height, width, 3)`.
+            weight: Weight of each clip, `(batch,)`.
         """
         real, predicted, _ = self._to_compare(clip, next_frames)
-        targets = count_targets(clip)
-        first = min(self._learned_from, targets)
-        # A loss is a mean over frames: those without weights behind them are taken
-        # apart, so that no gradient is computed for them.
-        parts = [(0, first, ops.stop_gradient(predicted)), (first, targets, predicted)]
-        value = sum(
-            (stop - start)
-            / targets
-            * self.loss_function(
-                backend_ops.crop(real, 1, start, stop),
-                backend_ops.crop(frames, 1, start, stop),
-            )
-            for start, stop, frames in parts
-            if stop > start
-        )
-        self._loss_tracker.update_state(value, sample_weight=ops.shape(clip)[0])
+        value = weighted_mean(self.loss_function.call(real, predicted), weight)
+        self._loss_tracker.update_state(value, sample_weight=ops.sum(weight))
         return value
 
-    def update_metrics(self, clip, next_frames):
-        """Adds a batch to PSNR and gain."""
+    def update_metrics(self, clip, next_frames, weight):
+        """Adds a batch to PSNR and gain; arguments as for :meth:`loss`."""
         real, predicted, previous = self._to_compare(clip, next_frames)
         for part, frames in self._parts.items():
             if real[:, frames].shape[1]:
                 arguments = (real[:, frames], predicted[:, frames])
-                self._psnr[part].update_state(*arguments)
-                self._gain[part].update_state(*arguments, previous[:, frames])
+                self._psnr[part].update_state(*arguments, weight)
+                self._gain[part].update_state(*arguments, previous[:, frames], weight)
 
     def _to_compare(self, clip, next_frames):
         """Real, predicted and previous frames, without the rim."""
@@ -102,18 +87,19 @@ class FilterTeacher:
         """Whether a clip shows what a filter of the network should have been."""
         return self._learned_from < count_targets(clip)
 
-    def loss(self, clip, filters):
+    def loss(self, clip, filters, weight):
         """Mean over transitions of the squared distance.
 
         Args:
             clip: `(batch, T or T + 1, height, width, 3)`, pixels in [0, 1].
             filters: `(batch, T, k, k, channels)`.
+            weight: Weight of each clip, `(batch,)`.
         """
         first, targets = self._learned_from, count_targets(clip)
         best = self._normalization(self._solver(clip[:, first : targets + 1]))
         made = filters[:, first:targets]
         distance = ops.sum(ops.square(made - ops.stop_gradient(best)), axis=(2, 3, 4))
-        return ops.mean(distance)
+        return weighted_mean(distance, weight)
 
 
 def count_targets(clip):

@@ -3,7 +3,9 @@
 import keras
 from keras import ops
 
+from keras_dynamonet.layers import backend_ops
 from keras_dynamonet.models.loss_weighting import LOSS_WEIGHTINGS
+from keras_dynamonet.models.step_means import clip_weight
 
 
 class TwoTaskModel(keras.Model):
@@ -13,6 +15,8 @@ class TwoTaskModel(keras.Model):
 
     A subclass calls :meth:`set_tasks` once, and its outputs hold `logits`,
     `next_frames` and `motion_filters`. Clips come alone or with labels, -1 for none.
+    Each loss is a mean over the clips of a step, weighted by `sample_weight` if there
+    is one.
     """
 
     def set_tasks(self, action_task, frame_task, filter_teacher):
@@ -28,6 +32,8 @@ class TwoTaskModel(keras.Model):
         self.filter_teacher = filter_teacher
         # Keras finds metrics in lists, not in objects.
         self._task_metrics = [*action_task.metrics, *frame_task.metrics]
+        # Keras's own weighs a step by its batch; this one by the weight of its clips.
+        self._weighted_loss = keras.metrics.Mean(name="weighted_loss")
 
     def compile(
         self,
@@ -113,20 +119,24 @@ class TwoTaskModel(keras.Model):
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
     ):
         clip = ops.cast(x, "float32") / 255.0
+        weight = clip_weight(x, sample_weight)
         config, losses = self._loss_config, {}
         if y is not None:
             losses["action"] = self.action_task.loss(y, y_pred["logits"], sample_weight)
-        losses["frame"] = self.frame_task.loss(clip, y_pred["next_frames"])
+        losses["frame"] = self.frame_task.loss(clip, y_pred["next_frames"], weight)
         if config["teacher_weight"] and self.filter_teacher.has_lesson(clip):
             filters = y_pred["motion_filters"]
-            losses["teacher"] = self.filter_teacher.loss(clip, filters)
+            losses["teacher"] = self.filter_teacher.loss(clip, filters, weight)
         weights = {
             "action": config["action_loss_weight"],
             "frame": config["frame_loss_weight"],
             "teacher": config["teacher_weight"],
         }
         total = LOSS_WEIGHTINGS[config["loss_weighting"]](losses, weights)
-        return total + sum(ops.cast(term, "float32") for term in self.losses)
+        total += sum(ops.cast(term, "float32") for term in self.losses)
+        self._weighted_loss.update_state(total, sample_weight=ops.sum(weight))
+        # Keras adds up what the replicas of a `tf.distribute` strategy return.
+        return total / backend_ops.num_replicas()
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         self._labels_seen = y is not None
@@ -135,11 +145,13 @@ class TwoTaskModel(keras.Model):
             labels, weight = self.action_task.update_metrics(y, logits, sample_weight)
             super().compute_metrics(x, labels, logits, weight)
         clip = ops.cast(x, "float32") / 255.0
-        self.frame_task.update_metrics(clip, y_pred["next_frames"])
+        weight = clip_weight(x, sample_weight)
+        self.frame_task.update_metrics(clip, y_pred["next_frames"], weight)
         return self.get_metrics_result()
 
     def get_metrics_result(self):
         results = super().get_metrics_result()
+        results["loss"] = results.pop(self._weighted_loss.name)
         if not getattr(self, "_labels_seen", True):
             for metric in self.action_task.metrics:
                 results.pop(metric.name, None)
