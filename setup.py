@@ -64,7 +64,8 @@ EXTRAS = {
         *SERVING,
         *TENSORBOARD,
         *TFLITE,
-        "boto3>=1.36,<2",
+        # boto3 in the one release that s3fs can share: left to itself, pip tries dozens.
+        "aiobotocore[boto3]>=2.19,<4",
         "build>=1.2,<2",
         "flask>=3.0,<4",
         "flask-cors>=5.0,<7",
