@@ -64,7 +64,7 @@ EXTRAS = {
         *SERVING,
         *TENSORBOARD,
         *TFLITE,
-        # boto3 in the one release that s3fs can share: left to itself, pip tries dozens.
+        # boto3 in the release that s3fs shares: left to itself, pip tries dozens.
         "aiobotocore[boto3]>=2.19,<4",
         "build>=1.2,<2",
         "flask>=3.0,<4",
