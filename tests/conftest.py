@@ -55,3 +55,19 @@ def trained_run(action_videos, tmp_path_factory):
 
     run_dir = tmp_path_factory.mktemp("runs") / "trained"
     return train(tiny_config(action_videos, run_dir, checkpoint_steps=2))
+
+
+@pytest.fixture(scope="session")
+def service():
+    """The address of a tf.data service with two workers, in this process."""
+    import tensorflow as tf
+
+    servers = tf.data.experimental.service
+    dispatcher = servers.DispatchServer()
+    address = dispatcher.target.partition("://")[2]
+    workers = [
+        servers.WorkerServer(servers.WorkerConfig(dispatcher_address=address))
+        for _ in range(2)
+    ]
+    yield dispatcher.target
+    del workers

@@ -96,6 +96,15 @@ def read_packed_bytes(address: PackedAddress) -> bytes:
     return record
 
 
+def shard_offsets(shard: str) -> np.ndarray:
+    """Where each record of a shard begins: int64, shape `(records,)`.
+
+    Raises:
+        VideoError: The index of the shard is missing or damaged.
+    """
+    return _shard_index(shard)[:, 0]
+
+
 @functools.lru_cache(maxsize=_INDICES_KEPT)
 def _shard_index(shard: str) -> np.ndarray:
     path = shard.removesuffix(".tfrecord") + INDEX_SUFFIX

@@ -12,9 +12,9 @@ import av
 import numpy as np
 
 _CENTRE = (0.5, 0.5)
-_CORNERS_AND_CENTRE = ((0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (1.0, 1.0), _CENTRE)
+CORNERS_AND_CENTRE = ((0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (1.0, 1.0), _CENTRE)
 # Luma weights of ITU-R BT.601, for the grey picture that saturation mixes with.
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def draw_transform(
     """
     draws = rng.random(6)
     scale = augmentation.scales[int(draws[0] * len(augmentation.scales))]
-    corner = _CORNERS_AND_CENTRE[int(draws[1] * len(_CORNERS_AND_CENTRE))]
+    corner = CORNERS_AND_CENTRE[int(draws[1] * len(CORNERS_AND_CENTRE))]
     signed = 2.0 * draws[3:] - 1.0
     return Transform(
         size=size,
@@ -231,7 +231,7 @@ def _jitter(frames: np.ndarray, transform: Transform) -> np.ndarray:
         return frames
     # The half turns the cut to uint8 into rounding.
     offset = 127.5 * (1 - contrast) + 255 * transform.brightness + 0.5
-    luma_weights = contrast * (1 - saturation) * _LUMA
+    luma_weights = contrast * (1 - saturation) * LUMA
     jittered = np.empty(frames.shape, np.uint8)
     # Frame by frame: a frame of floats fits the processor's cache, a clip does not.
     for frame, result in zip(frames, jittered, strict=True):

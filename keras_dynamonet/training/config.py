@@ -213,6 +213,12 @@ class TrainConfig:
     workers: int | None = setting(
         None, "running", "threads that read videos; default: one a core"
     )
+    data_service: str | None = setting(
+        None,
+        "running",
+        "dispatcher of a tf.data service that reads packed shards on other hosts",
+        metavar="ADDRESS",
+    )
 
     def __post_init__(self):
         for field in dataclasses.fields(self):

@@ -11,6 +11,7 @@ import tensorflow as tf
 from keras_dynamonet.data.bad_files import BadFileLog
 from keras_dynamonet.data.clip_sampling import ClipSpec
 from keras_dynamonet.data.pipeline import evaluation_dataset, training_dataset
+from keras_dynamonet.data.service import service_dataset
 from keras_dynamonet.training.checkpoints import RunState
 from keras_dynamonet.training.config import TrainConfig
 from keras_dynamonet.training.data_clock import DataClock
@@ -98,18 +99,7 @@ class Session:
 
     def _fit_epochs(self, chain: keras.callbacks.CallbackList, epochs: int) -> None:
         """Goes on from `state`, in the middle of an epoch or not, up to `epochs`."""
-        dataset = training_dataset(
-            self.data.train,
-            self.spec,
-            batch_size=self.config.batch_size,
-            seed=self.config.seed,
-            augmentation=make_augmentation(self.config),
-            start_step=self.state.step,
-            bad_files=self.config.bad_files,
-            max_bad_share=self.config.max_bad_share,
-            workers=self.config.workers,
-            bad_file_log=self.bad_files,
-        )
+        dataset = self._training()
         if self.config.task == "frames":
             dataset = dataset.map(lambda clips, labels: clips)
         self.model.fit(
@@ -120,6 +110,28 @@ class Session:
             callbacks=chain,
             shuffle=False,  # the dataset has an order of its own
             verbose=0,
+        )
+
+    def _training(self) -> tf.data.Dataset:
+        stream = {
+            "batch_size": self.config.batch_size,
+            "seed": self.config.seed,
+            "augmentation": make_augmentation(self.config),
+            "start_step": self.state.step,
+        }
+        if self.config.data_service is not None:
+            service = self.config.data_service
+            return service_dataset(
+                self.data.train, self.spec, service=service, **stream
+            )
+        return training_dataset(
+            self.data.train,
+            self.spec,
+            **stream,
+            bad_files=self.config.bad_files,
+            max_bad_share=self.config.max_bad_share,
+            workers=self.config.workers,
+            bad_file_log=self.bad_files,
         )
 
     def _validation(self) -> tf.data.Dataset | None:

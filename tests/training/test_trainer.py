@@ -7,7 +7,9 @@ import keras
 import numpy as np
 import pytest
 
+from keras_dynamonet.data.layouts import read_listing
 from keras_dynamonet.data.manifest import load_manifest
+from keras_dynamonet.data.packing import pack_videos
 from keras_dynamonet.errors import UserError
 from keras_dynamonet.training.evaluation import evaluate
 from keras_dynamonet.training.run_directory import RunDirectory, load_run_config
@@ -141,3 +143,16 @@ def test_too_many_bad_files_stop_the_run_with_one_line(action_videos, tmp_path):
 def test_no_run_to_load(tmp_path):
     with pytest.raises(UserError, match="holds no run"):
         load_run_config(RunDirectory(tmp_path))
+
+
+def test_packed_videos_are_trained_on_through_a_data_service(
+    action_videos, service, tmp_path
+):
+    packed = tmp_path / "packed"
+    pack_videos(read_listing(action_videos), packed, workers=1)
+    config = tiny_config(packed, tmp_path / "run", epochs=1, data_service=service)
+    result = train(config)
+    assert result.steps == 3 and math.isfinite(result.best["loss"])
+    unpacked = tiny_config(action_videos, tmp_path / "other", data_service=service)
+    with pytest.raises(UserError, match="a data service reads packed videos only"):
+        train(unpacked)
