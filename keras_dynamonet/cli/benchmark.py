@@ -1,7 +1,6 @@
 """`dynamonet benchmark`: how fast a network is here, in the words of `trtexec`."""
 
 import argparse
-import os
 import platform
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from keras_dynamonet.cli.output import (
     step_progress,
 )
 from keras_dynamonet.errors import UserError
+from keras_dynamonet.machine import count_cpus, processor_name
 
 EXAMPLES = """\
 examples:
@@ -117,7 +117,7 @@ def _cases(arguments):
     from keras_dynamonet.exporters.runtimes import runtimes_for
     from keras_dynamonet.exporters.timing import Case
 
-    cpus = _cpus()
+    cpus = count_cpus()
     if arguments.threads is not None and arguments.threads > cpus:
         raise UserError(f"--threads {arguments.threads}: there are {cpus} CPUs.")
     return [
@@ -170,29 +170,11 @@ def _memory(result):
 
 def _machine():
     return {
-        "processor": _processor(),
-        "cpus": _cpus(),
+        "processor": processor_name(),
+        "cpus": count_cpus(),
         "system": platform.platform(),
         "python": platform.python_version(),
     }
-
-
-def _processor():
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(
-            line.partition(":")[2].strip()
-            for line in lines
-            if line.startswith("model name")
-        )
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
-
-
-def _cpus():
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _names(text):

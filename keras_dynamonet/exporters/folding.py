@@ -98,7 +98,8 @@ def _rebuild(model, **backbone):
     keras.config.set_dtype_policy("float32")
     try:
         config = {**model.get_config(), "dtype": "float32"}
-        return DynamoNet(**{**config, "backbone": ResNeXt3D(**backbone)})
+        # A subclass may compute less: what it adds to DynamoNet is kept.
+        return type(model)(**{**config, "backbone": ResNeXt3D(**backbone)})
     finally:
         keras.config.set_dtype_policy(policy)
 

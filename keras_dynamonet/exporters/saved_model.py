@@ -37,6 +37,9 @@ SIGNATURES = (
     "embed",
     "predict_frames",
 )
+FOLDED = {"conv_form": "stacked", "filter_form": "patches"}
+"""Forms of the layers, see :func:`~keras_dynamonet.exporters.folding.fold`."""
+
 _CLASSIFY = ("probabilities", "logits")
 _FRAMES = ("next_frame", "motion_filters")
 # So many clips for the signatures that share the network with `serving_default`.
@@ -174,7 +177,7 @@ def lint(path: str | os.PathLike) -> None:
 def _save(source, path):
     import tensorflow as tf
 
-    model = fold(source.model, conv_form="stacked", filter_form="patches")
+    model = fold(source.model, **FOLDED)
     # One frozen function serves all signatures, so that the weights are there once;
     # the runtime removes the outputs that a signature does not use.
     frozen = make_inference_function(model, OUTPUTS, dtype="float32")

@@ -1,0 +1,90 @@
+"""All benchmarks, one after the other, and their tables into BUILD_NOTES.
+
+    python -m benchmarks all --write
+    python -m benchmarks inference training --write
+    python -m benchmarks all --quick
+
+`--quick` runs everything on small networks, to see that it works; its figures say
+nothing. For other settings run a benchmark by itself: `python -m benchmarks.training
+--help`. The peers are no dependencies; in an environment of its own:
+
+    python -m venv .venv-benchmarks
+    .venv-benchmarks/bin/pip install -e '.[onnx,tflite]' -r benchmarks/requirements.txt
+    .venv-benchmarks/bin/python -m benchmarks all
+"""
+
+import argparse
+import importlib
+import importlib.metadata
+import platform
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.tables import write_section
+from keras_dynamonet.machine import count_cpus, processor_name
+
+NOTES = Path(__file__).parents[1] / "BUILD_NOTES.md"
+PACKAGES = (
+    *("keras", "tensorflow", "numpy", "av", "onnxruntime", "ai-edge-litert"),
+    *("openvino", "torch", "decord2", "opencv-python-headless"),
+)
+
+_SHORT = ["--rounds", "2", "--seconds", "0.1"]
+_SMALL = ["--size", "32", *_SHORT]
+# Name: options of the quick run.
+BENCHMARKS = {
+    "inference": ["--preset", "nano-16f", "--batch", "2", *_SMALL],
+    "training": ["--presets", "nano-16f", "--batch", "2", *_SMALL],
+    "filters": ["--batch", "2", *_SMALL],
+    "decoding": ["--kinds", "h264-320x240", "--videos", "2", *_SHORT],
+    "memory": [
+        *("--preset", "nano-16f", "--frames", "16", "32", "--sizes", "32", "64"),
+        *("--batch", "1", "2", *_SHORT),
+    ],
+}
+
+
+def machine() -> str:
+    """Processor and versions, in a line of text."""
+    versions = []
+    for name in PACKAGES:
+        try:
+            versions.append(f"{name} {importlib.metadata.version(name)}")
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return (
+        f"{processor_name()}, {count_cpus()} CPUs, {platform.system()}, Python "
+        f"{platform.python_version()}; {', '.join(versions)}."
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the benchmarks that are named."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("names", nargs="+", choices=["all", *BENCHMARKS])
+    parser.add_argument("--quick", action="store_true", help="small networks")
+    parser.add_argument(
+        "--write", action="store_true", help=f"write the tables into {NOTES.name}"
+    )
+    arguments = parser.parse_args(argv)
+    if arguments.quick and arguments.write:
+        parser.error("the figures of --quick are not for --write")
+    names = list(BENCHMARKS) if "all" in arguments.names else arguments.names
+    for name in names:
+        benchmark = importlib.import_module(f"benchmarks.{name}")
+        options = BENCHMARKS[name] if arguments.quick else []
+        tables = benchmark.measure(benchmark.make_parser().parse_args(options))
+        if arguments.write:
+            parts = [f"`python -m benchmarks {name}` on {machine()}"]
+            parts += [table.to_markdown() for table in tables]
+            write_section(NOTES, name, "\n\n".join(part.strip() for part in parts))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

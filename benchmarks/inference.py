@@ -1,0 +1,141 @@
+"""A forward pass of one network in every runtime, beside PyTorch and OpenVINO.
+
+    python -m benchmarks.inference --preset resnext101-16f --batch 1 8 --threads 2
+    python -m benchmarks.inference --preset nano-16f --rounds 3 --seconds 0.2
+
+All get the same uint8 clips and give the same logits; normalising the pixels is part of
+the work. Every contestant has a process of its own, limited to the same CPUs.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from benchmarks.artefacts import prepare
+from benchmarks.contestant import Contestant
+from benchmarks.options import add_options, race_options
+from benchmarks.race import Result, race
+from benchmarks.tables import Table, milliseconds, versus
+
+PYTORCH = ("PyTorch", "PyTorch channels last")
+# Ours, beside whom, at most how many times its time. More than one peer: the fastest.
+TARGETS = (
+    ("SavedModel", PYTORCH, 1.0),
+    ("ONNX, ONNX Runtime", ("PyTorch's ONNX, ONNX Runtime",), 1.05),
+    ("ONNX, OpenVINO", ("PyTorch's ONNX, OpenVINO",), 1.05),
+    ("TFLite float32", PYTORCH, 1.1),
+    ("TFLite INT8", ("PyTorch's ONNX, OpenVINO",), 1.0),
+    ("model.predict", PYTORCH, 1.3),
+    ("DynamoNet, logits", ("SavedModel",), 1.1),
+    ("DynamoNet, all outputs", ("SavedModel",), 1.1),
+)
+# INT8 is another network, as far as numbers go.
+TOLERANCES = {"TFLite INT8": 1.0, "": 1e-3}
+
+_WORK = "benchmarks.inference_work"
+_ARTEFACTS = {
+    "SavedModel": ("model", "tensorflow"),
+    "ONNX, ONNX Runtime": ("model.onnx", "onnxruntime"),
+    "PyTorch's ONNX, ONNX Runtime": ("torch.onnx", "onnxruntime"),
+    "ONNX, OpenVINO": ("model.onnx", "openvino"),
+    "PyTorch's ONNX, OpenVINO": ("torch.onnx", "openvino"),
+    "TFLite float32": ("model.tflite", "litert"),
+    "TFLite INT8": ("model.int8.tflite", "litert"),
+    "DynamoNet, logits": ("dynamonet", "tensorflow"),
+    "DynamoNet, all outputs": ("dynamonet_all", "tensorflow"),
+}
+
+
+def contestants(folder: str, batch: int, threads: int) -> list[Contestant]:
+    """Everyone who runs the network of a folder."""
+    shared = {"folder": folder, "batch": batch}
+    pytorch = f"{_WORK}:pytorch"
+    return [
+        Contestant("PyTorch", pytorch, shared, threads),
+        Contestant(
+            "PyTorch channels last",
+            pytorch,
+            {**shared, "memory": "channels_last"},
+            threads,
+        ),
+        Contestant("model.predict", f"{_WORK}:keras_predict", shared, threads),
+        *(
+            Contestant(
+                name,
+                f"{_WORK}:artefact",
+                {**shared, "file": file, "runtime": runtime},
+                threads,
+            )
+            for name, (file, runtime) in _ARTEFACTS.items()
+        ),
+    ]
+
+
+def table(results: dict[str, Result], batch: int) -> Table:
+    """Times of all, and of ours beside their peers."""
+    rows = Table(
+        f"Forward, batch {batch}",
+        ("work", "median ms", "rounds, ms", "clips/s", "peak MiB", "beside", "ratio"),
+    )
+    aims = {name: (peers, target) for name, peers, target in TARGETS}
+    for name, result in results.items():
+        beside, ratio = "", ""
+        if name in aims:
+            peers, target = aims[name]
+            found = [results[peer] for peer in peers if peer in results]
+            if found:
+                peer = min(found, key=lambda result: result.seconds)
+                beside, ratio = peer.name, versus(result, peer, target)
+        rows.add(
+            f"{name} ({result.runtime})",
+            milliseconds(result.seconds),
+            milliseconds(*result.rounds),
+            f"{result.units_per_second:.3g}",
+            f"{result.peak_memory_mib:.0f}",
+            beside,
+            ratio,
+        )
+    return rows
+
+
+def measure(arguments: argparse.Namespace) -> list[Table]:
+    """One table for each batch size."""
+    folder = prepare(
+        arguments.folder,
+        arguments.preset,
+        size=arguments.size,
+        reuse=arguments.reuse,
+    )
+    tables = []
+    for batch in arguments.batch:
+        entered = [
+            contestant
+            for contestant in contestants(str(folder), batch, arguments.threads)
+            if not arguments.only or contestant.name in arguments.only
+        ]
+        results = race(entered, tolerances=TOLERANCES, **race_options(arguments))
+        tables.append(table(results, batch))
+        print(tables[-1].to_markdown(), flush=True)
+    return tables
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The options of this benchmark."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--preset", default="resnext101-16f")
+    parser.add_argument("--batch", type=int, nargs="+", default=[1, 8])
+    parser.add_argument("--only", nargs="+", help="names of contestants")
+    add_options(parser)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measures and prints."""
+    measure(make_parser().parse_args(argv))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,37 @@
+"""Options that the benchmarks share."""
+
+import argparse
+from pathlib import Path
+
+from keras_dynamonet.machine import count_cpus
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Adds size of the frames, threads, length of the race, and the folder."""
+    parser.add_argument("--size", type=int, help="pixels (default: the preset's)")
+    parser.add_argument(
+        "--threads",
+        type=int,
+        default=count_cpus(),
+        help="CPUs of every contestant (default: all)",
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=7, help="turns of each contestant (default: 7)"
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=2.0, help="length of a turn (default: 2)"
+    )
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        default=Path("runs/benchmarks").resolve(),
+        help="where networks and videos are kept (default: runs/benchmarks)",
+    )
+    parser.add_argument(
+        "--reuse", action="store_true", help="use what is in the folder already"
+    )
+
+
+def race_options(arguments: argparse.Namespace) -> dict:
+    """Keyword arguments of :func:`benchmarks.race.race`."""
+    return {"rounds": arguments.rounds, "seconds": arguments.seconds}
