@@ -113,17 +113,22 @@ def spread(data: LabelledClips) -> np.ndarray:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Prints a table for people and one for real footage."""
+    """Prints a table for people, one for real footage, or both."""
+    sources = {
+        "people": lambda cache: load_clips(ClipSet(), cache),
+        "street": lambda cache: load_footage(Footage(), cache),
+    }
     parser = argparse.ArgumentParser(prog="python -m benchmarks.accuracy.segments")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"of {', '.join(sources)}"
+    )
     parser.add_argument("--cache", type=Path, default=Path("runs/accuracy"))
-    cache = parser.parse_args(argv).cache
-    for title, data in (
-        ("people before a still background", load_clips(ClipSet(), cache)),
-        ("street scenes and films", load_footage(Footage(), cache)),
-    ):
-        print(f"| {title} | observed, dB | less one filter | unseen, dB | less one |")
+    arguments = parser.parse_args(argv)
+    for name in arguments.names or sources:
+        clips = spread(sources[name](arguments.cache)["test"])
+        print(f"| {name} | observed, dB | less one filter | unseen, dB | less one |")
         print("| --- | --- | --- | --- | --- |")
-        print("\n".join(table(spread(data["test"]))), end="\n\n", flush=True)
+        print("\n".join(table(clips)), end="\n\n", flush=True)
     return 0
 
 
