@@ -1,8 +1,8 @@
 """Frame prediction with one filter a transition and with several segments.
 
-Nothing is trained: filters are solved, and the forecast carries half of the last motion
-on, which is where its network starts. What is compared is therefore a function of the
-clips, and the intervals are over clips, paired:
+Nothing is trained: filters are solved, and the forecast carries a share of the last
+motion on; a half is where its network starts. What is compared is therefore a function
+of the clips, and the intervals are over clips, paired:
 
     python -m benchmarks.accuracy.segments
 """
@@ -30,23 +30,27 @@ SMALLEST = {"widths": (4, 4, 4, 4), "stem_width": 4}
 
 ROWS = {
     "copy the last frame": None,
-    "one filter": {},
-    "2 segments": {"segments": 2},
-    "3 segments": {"segments": 3},
+    "one filter": ({}, 0.5),
+    "2 segments": ({"segments": 2}, 0.5),
+    "3 segments": ({"segments": 3}, 0.5),
+    "one filter, all of the last motion": ({}, 1.0),
+    "2 segments, all of the last motion": ({"segments": 2}, 1.0),
 }
-"""Options of the network by the title of the row."""
+"""Options of the network, and the share of the last motion, by the title of the row."""
 
 
-def predictions(clips: np.ndarray, options: dict | None) -> np.ndarray:
+def predictions(clips: np.ndarray, way: tuple[dict, float] | None) -> np.ndarray:
     """Next frames without the rim, `(n, T, height, width, 3)` in [0, 1].
 
     Args:
         clips: `(n, T + 1, height, width, 3)`, uint8.
-        options: Of a network with solved filters, or `None` to copy the last frame.
+        way: Options of a network with solved filters, and the share of the last motion
+            that goes on; `None` to copy the last frame.
     """
     rim = slice(KERNEL_SIZE // 2, -(KERNEL_SIZE // 2))
-    if options is None:
+    if way is None:
         return clips[:, :-1, rim, rim].astype("float32") / 255
+    options, persistence = way
     model = make_network(
         Experiment(
             name="",
@@ -57,6 +61,8 @@ def predictions(clips: np.ndarray, options: dict | None) -> np.ndarray:
             backbone=SMALLEST,
         )
     )
+    weights = model.motion.forecaster.persistence
+    weights.assign(np.full(weights.shape, persistence))
     predict = tf.function(lambda batch: model(batch)["next_frames"])
     parts = [
         predict(tf.constant(clips[i : i + 16, :NUM_FRAMES])).numpy()
@@ -81,8 +87,7 @@ def quality(clips: np.ndarray, predicted: np.ndarray) -> np.ndarray:
 def table(clips: np.ndarray) -> list[str]:
     """Rows of a Markdown table."""
     qualities = {
-        title: quality(clips, predictions(clips, options))
-        for title, options in ROWS.items()
+        title: quality(clips, predictions(clips, way)) for title, way in ROWS.items()
     }
     frames = clips.astype("float32") / 255
     best = least_squares_prediction(frames, KERNEL_SIZE).astype("float32")
