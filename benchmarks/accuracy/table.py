@@ -146,6 +146,8 @@ def _table(
         return ""
     # A column that no row has anything for says nothing.
     kept = [i for i in range(len(rows[0])) if any(row[i] != MISSING for row in rows)]
+    if len(kept) == 2:  # no number but that of the seeds
+        return ""
     headings = ["", "seeds", *(column.heading for column in columns)]
     lines = [[headings[i] for i in kept], ["---"] * len(kept)]
     lines += [[row[i] for i in kept] for row in rows]
