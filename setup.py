@@ -46,7 +46,7 @@ EXTRAS = {
         "tensorrt-rtx-cu13-bindings>=1.7,<1.8",
         "tensorrt-rtx-cu13-libs>=1.7,<1.8",
     ],
-    # Colour operations only: its compiled parts do not load on TensorFlow after 2.16.
+    # Its compiled parts, the file systems among them, load on TensorFlow 2.16 only.
     "io": ['tensorflow-io>=0.37,<0.38; python_version < "3.13"'],
     "remote": [*REMOTE, "gcsfs>=2025.2,<2027"],
     "tensorboard": TENSORBOARD,
