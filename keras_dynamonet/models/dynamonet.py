@@ -196,7 +196,7 @@ class DynamoNet(TwoTaskModel):
 
         self.set_tasks(
             ActionTask(num_classes),
-            FrameTask(self.num_frames, kernel_size),
+            FrameTask(self.num_frames, kernel_size, self.motion.learned_from),
             FilterTeacher(
                 self.solver, self.filter_normalization, self.motion.learned_from
             ),
@@ -393,12 +393,14 @@ class DynamoNet(TwoTaskModel):
     def _predict_frames(self, *parts):
         """The next frames, from frames, filters and, with segments, masks."""
         first = self.motion.learned_from
-        # Apart from the solved filters, those with weights behind them need a
-        # sixteenth of the gradient.
         places = [slice(0, first), slice(first, None)] if first else [slice(None)]
         predicted = [
             self.frame_filter([part[:, place] for part in parts]) for place in places
         ]
+        if first:
+            # No weights stand behind solved filters: a gradient would be in vain, and
+            # cost several times as much as the filtering.
+            predicted[0] = ops.stop_gradient(predicted[0])
         return ops.concatenate(predicted, axis=1)
 
 

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_dynamonet.frame_views import through_view
+from keras_dynamonet.layers import backend_ops
 from keras_dynamonet.layers.borders import crop_rim
 from keras_dynamonet.losses import get_frame_loss
 from keras_dynamonet.metrics import PSNR, PSNRGain
@@ -18,6 +19,7 @@ class FrameTask:
     Args:
         num_frames: T, the frames that the network sees.
         kernel_size: Side k of the filters.
+        learned_from: Number of the first prediction that weights stand behind.
 
     Attributes:
         metrics: `frame_loss`, and PSNR and its gain over copying, of the observed
@@ -25,8 +27,9 @@ class FrameTask:
         loss_function: The `keras.losses.Loss`; set by :meth:`compile`.
     """
 
-    def __init__(self, num_frames, kernel_size):
+    def __init__(self, num_frames, kernel_size, learned_from=0):
         self._rim = kernel_size // 2
+        self._learned_from = learned_from
         self._parts = {
             "observed": slice(0, num_frames - 1),
             "unseen": slice(num_frames - 1, None),
@@ -50,7 +53,24 @@ class FrameTask:
             weight: Weight of each clip, `(batch,)`.
         """
         real, predicted, _ = self._to_compare(clip, next_frames)
-        value = weighted_mean(self.loss_function.call(real, predicted), weight)
+        targets = count_targets(clip)
+        first = min(self._learned_from, targets)
+        # A loss is a mean over frames: those without weights behind them are taken
+        # apart, so that no gradient is computed for them.
+        parts = [(0, first, ops.stop_gradient(predicted)), (first, targets, predicted)]
+        value = sum(
+            (stop - start)
+            / targets
+            * weighted_mean(
+                self.loss_function.call(
+                    backend_ops.crop(real, 1, start, stop),
+                    backend_ops.crop(frames, 1, start, stop),
+                ),
+                weight,
+            )
+            for start, stop, frames in parts
+            if stop > start
+        )
         self._loss_tracker.update_state(value, sample_weight=ops.sum(weight))
         return value
 
