@@ -66,7 +66,7 @@ EXTRAS = {
         *TFLITE,
         # boto3 in the release that s3fs shares: left to itself, pip tries dozens.
         "aiobotocore[boto3]>=2.19,<4",
-        "build>=1.2,<2",
+        "build>=1.2.1,<2",
         "flask>=3.0,<4",
         "flask-cors>=5.0,<7",
         "moto[s3]>=5.1,<6",
@@ -75,7 +75,7 @@ EXTRAS = {
         "ruff>=0.12,<0.18",
         "safetensors>=0.5,<0.9",
         "scipy>=1.13,<2",
-        "setuptools>=77.0.1",
+        "setuptools>=77.0.3",
     ],
 }
 
