@@ -75,6 +75,8 @@ $(BIN)/python:
 	fi; \
 	echo "Making $(VENV) with $$("$$found" --version), $$(command -v "$$found")"; \
 	"$$found" -m venv $(VENV)
+	@# The pip that comes with an old Python takes for ever over some test packages.
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.3'
 
 $(VENV)/.installed: setup.py pyproject.toml $(CONSTRAINTS) | $(BIN)/python
 	$(PIP_INSTALL) --editable .
