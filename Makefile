@@ -21,6 +21,8 @@ PYTHON ?=
 TORCH := torch==2.13.0
 DEMO_ARGUMENTS ?=
 PYTEST_ARGUMENTS ?=
+# Each takes up to 4 GB.
+TEST_PROCESSES ?= 2
 CONSTRAINTS ?=
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check \
   $(addprefix --constraint ,$(CONSTRAINTS))
@@ -35,7 +37,8 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed-test
 	$(BIN)/ruff check .
-	$(BIN)/python -m pytest --durations=15 $(PYTEST_ARGUMENTS)
+	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile \
+	  --durations=15 $(PYTEST_ARGUMENTS)
 
 test-lowest:
 	$(MAKE) test VENV=.venv-lowest CONSTRAINTS=.venv-lowest/lowest.txt

@@ -72,6 +72,7 @@ EXTRAS = {
         "moto[s3]>=5.1,<6",
         "openvino>=2025.0,<2027",
         "pytest>=8.3,<10",
+        "pytest-xdist>=3.6,<4",
         "ruff>=0.12,<0.18",
         "safetensors>=0.5,<0.9",
         "scipy>=1.13,<2",
