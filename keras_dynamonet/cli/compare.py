@@ -1,15 +1,21 @@
-"""`dynamonet compare`: artefacts beside Keras once more, e.g. on other clips."""
+"""`dynamonet compare`: artefacts beside Keras once more, e.g. on other videos."""
 
 import argparse
 from pathlib import Path
 
 from keras_dynamonet.cli.number_types import at_least
-from keras_dynamonet.cli.output import load_tensorflow, print_json, say
+from keras_dynamonet.cli.output import (
+    load_tensorflow,
+    print_json,
+    say,
+    step_progress,
+)
 
 EXAMPLES = """\
 examples:
   dynamonet compare runs/first runs/first/export/model.onnx
   dynamonet compare best.keras model.onnx model.tflite --data videos --clips 256
+  dynamonet compare runs/first runs/first/export/model.int8.tflite --accuracy
 """
 
 
@@ -31,11 +37,27 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--layout", default="auto", help="layout of DATA")
     parser.add_argument(
+        "--video-root",
+        metavar="FOLDER",
+        help="folder that the paths in a list start from",
+    )
+    parser.add_argument(
         "--clips",
         type=at_least(1),
         default=64,
         metavar="N",
         help="clips to compare on (default: 64)",
+    )
+    parser.add_argument(
+        "--accuracy",
+        action="store_true",
+        help="also classify every labelled video of a split with Keras and with the "
+        "artefacts; at most one point of accuracy may be lost",
+    )
+    parser.add_argument(
+        "--split",
+        metavar="NAME",
+        help="accuracy: part of DATA (default: test where there is one)",
     )
     parser.add_argument(
         "--out", metavar="FOLDER", help="also write parity.json and parity.md there"
@@ -47,30 +69,76 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Compares, reports."""
     load_tensorflow(verbose=arguments.verbose)
-    from keras_dynamonet.cli.parity_table import print_parity
+    from keras_dynamonet.cli.parity_table import print_accuracy, print_parity
     from keras_dynamonet.exporters.comparison import compare_artefact, read_sidecar
     from keras_dynamonet.exporters.parity_report import write_parity
-    from keras_dynamonet.exporters.source import open_source
-
-    for path in arguments.artefacts:
-        read_sidecar(Path(path))
-    source = open_source(
-        arguments.model,
-        arguments.data,
-        layout=arguments.layout,
-        num_parity=arguments.clips,
-        num_calibration=1,
+    from keras_dynamonet.exporters.source import (
+        VideoSource,
+        make_source,
+        open_run,
+        videos_of_run,
     )
+
+    for path in map(Path, arguments.artefacts):
+        read_sidecar(path)
+    trained = open_run(arguments.model)
+    videos = (
+        VideoSource(arguments.data, arguments.layout, arguments.video_root)
+        if arguments.data
+        else videos_of_run(trained)
+    )
+    source = make_source(trained, videos, num_parity=arguments.clips, num_calibration=1)
     reports = [compare_artefact(source, path) for path in arguments.artefacts]
+    accuracy = _accuracy(trained, videos, arguments) if arguments.accuracy else []
     if arguments.out:
-        path = write_parity(Path(arguments.out), reports, source=source.clips.source)
+        path = write_parity(
+            Path(arguments.out),
+            reports,
+            source=source.clips.source,
+            accuracy=accuracy,
+        )
         say(f"Written: {path}, {path.with_suffix('.md').name}")
     if arguments.json:
-        print_json([entry for report in reports for entry in report.to_json()])
+        print_json(
+            {
+                "parity": [entry for report in reports for entry in report.to_json()],
+                "accuracy": [comparison.to_json() for comparison in accuracy],
+            }
+        )
     else:
         print_parity(reports)
-        for report in reports:
-            for entry in report.entries:
-                for problem in entry.problems:
-                    say(f"{report.artefact}: {entry.output}: {problem}")
-    return 0 if all(reports) else 1
+        if accuracy:
+            print_accuracy(accuracy)
+        _say_problems(reports, accuracy)
+    return 0 if all(reports) and all(accuracy) else 1
+
+
+def _accuracy(trained, videos, arguments):
+    from keras_dynamonet.exporters.accuracy import compare_accuracy
+    from keras_dynamonet.training.training_data import load_evaluation_data
+
+    manifest = load_evaluation_data(
+        videos.data,
+        class_names=trained.class_names,
+        layout=videos.layout,
+        split=arguments.split,
+        video_root=videos.video_root,
+    )
+    with step_progress("classifying") as progress:
+        found = compare_accuracy(
+            trained,
+            arguments.artefacts,
+            manifest,
+            progress=lambda name, done, total: progress(done, total),
+        )
+        return list(found)
+
+
+def _say_problems(reports, accuracy):
+    for report in reports:
+        for entry in report.entries:
+            for problem in entry.problems:
+                say(f"{report.artefact}: {entry.output}: {problem}")
+    for comparison in accuracy:
+        for problem in comparison.problems:
+            say(f"{comparison.artefact}: {problem}")

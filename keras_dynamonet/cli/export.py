@@ -55,6 +55,11 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--layout", default="auto", help="layout of DATA")
     parser.add_argument(
+        "--video-root",
+        metavar="FOLDER",
+        help="folder that the paths in a list start from",
+    )
+    parser.add_argument(
         "--out", metavar="FOLDER", help="where to write (default: RUN/export)"
     )
     parser.add_argument(
@@ -173,7 +178,13 @@ def run(arguments: argparse.Namespace) -> int:
 
     require_run(path)
     if jobs:
-        check_jobs(jobs, folder, arguments.name, overwrite=arguments.overwrite)
+        check_jobs(
+            jobs,
+            folder,
+            arguments.name,
+            options=options,
+            overwrite=arguments.overwrite,
+        )
     if arguments.serving:
         _check_serving(arguments)
     source = _open_source(arguments)
@@ -238,13 +249,15 @@ def _serve(source, arguments):
 def _open_source(arguments):
     from keras_dynamonet.exporters.calibration import CALIBRATION_CLIPS, PARITY_CLIPS
     from keras_dynamonet.exporters.signature import OUTPUTS
-    from keras_dynamonet.exporters.source import open_source
+    from keras_dynamonet.exporters.source import VideoSource, make_source, open_run
 
-    return open_source(
-        arguments.model,
-        arguments.data,
+    videos = None
+    if arguments.data:
+        videos = VideoSource(arguments.data, arguments.layout, arguments.video_root)
+    return make_source(
+        open_run(arguments.model),
+        videos,
         outputs=arguments.outputs or OUTPUTS,
-        layout=arguments.layout,
         name=arguments.name,
         num_parity=arguments.clips or PARITY_CLIPS,
         num_calibration=arguments.calibration_clips or CALIBRATION_CLIPS,

@@ -66,6 +66,7 @@ def load_export_clips(
     spec: ClipSpec,
     *,
     layout: str = "auto",
+    video_root: str | os.PathLike | None = None,
     num_parity: int = PARITY_CLIPS,
     num_calibration: int = CALIBRATION_CLIPS,
     seed: int = 0,
@@ -81,6 +82,7 @@ def load_export_clips(
             a `.npy` file of clips, uint8 `(clips, frames, height, width, 3)`.
         spec: The clips that the network takes.
         layout: How to read `data`, see :func:`keras_dynamonet.data.load_manifest`.
+        video_root: Folder that the paths in a list start from.
         num_parity: Clips to compare on.
         num_calibration: Clips to calibrate with.
         seed: Picks the videos.
@@ -96,9 +98,9 @@ def load_export_clips(
             _load_array(Path(data)), num_parity, num_calibration, source=str(data)
         )
     else:
-        clips = _from_videos(
-            data, spec, layout, num_parity, num_calibration, np.random.default_rng(seed)
-        )
+        rng = np.random.default_rng(seed)
+        listing = {"data": data, "layout": layout, "video_root": video_root}
+        clips = _from_videos(listing, spec, num_parity, num_calibration, rng)
     clips.check(spec)
     return clips
 
@@ -143,11 +145,11 @@ def _load_array(path):
         ) from error
 
 
-def _from_videos(data, spec, layout, num_parity, num_calibration, rng):
-    parity = _load_split(data, layout, _PARITY_SPLITS)
-    calibration = _load_split(data, layout, _CALIBRATION_SPLITS)
+def _from_videos(listing, spec, num_parity, num_calibration, rng):
+    parity = _load_split(listing, _PARITY_SPLITS)
+    calibration = _load_split(listing, _CALIBRATION_SPLITS)
     if parity is None or calibration is None:
-        videos = load_manifest(data, layout=layout, labelled=False)
+        videos = load_manifest(**listing, labelled=False)
         videos = videos.subset(rng.permutation(len(videos)))
         share = num_parity / (num_parity + num_calibration)
         # A single video has to serve both.
@@ -160,15 +162,15 @@ def _from_videos(data, spec, layout, num_parity, num_calibration, rng):
     return ExportClips(
         _read_clips(parity, spec, num_parity),
         _read_clips(calibration, spec, num_calibration),
-        str(data),
+        str(listing["data"]),
     )
 
 
-def _load_split(data, layout, splits):
+def _load_split(listing, splits):
     """The first of the splits that DATA has, if it has one."""
     for split in splits:
         try:
-            return load_manifest(data, layout=layout, split=split, labelled=False)
+            return load_manifest(**listing, split=split, labelled=False)
         except UserError:
             continue
     return None

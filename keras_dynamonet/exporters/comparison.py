@@ -3,7 +3,7 @@
 import contextlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from keras_dynamonet.errors import UserError
@@ -37,10 +37,8 @@ def compare_artefact(source: ExportSource, path: str | os.PathLike) -> ParityRep
     if missing:
         raise UserError(f"{path}: has outputs that Keras was not asked for: {missing}.")
     expected = {name: source.expected[name] for name in sidecar["outputs"]}
-    batch = sidecar.get("batch")
-    sizes = (batch,) if batch else BATCH_SIZES
     with open_artefact(path, sidecar["format"]) as (run, runtime):
-        received = run_in_batches(run, source.clips.parity, sizes)
+        received = run_in_batches(run, source.clips.parity, batch_sizes(sidecar))
     return compare(
         path.name,
         expected,
@@ -70,6 +68,23 @@ def read_sidecar(path: Path) -> dict:
         raise UserError(f"{sidecar}: is not the sidecar of an artefact.") from error
 
 
+def batch_sizes(sidecar: Mapping) -> tuple[int, ...]:
+    """Numbers of clips that an artefact takes, as :func:`run_in_batches` wants them.
+
+    Args:
+        sidecar: The document beside the artefact.
+
+    Example:
+
+    >>> batch_sizes({"batch": 2}), batch_sizes({"engine": {"batches": [1, 1, 4]}})
+    ((2,), (1, 3))
+    """
+    if sidecar.get("batch"):
+        return (sidecar["batch"],)
+    least, _, most = sidecar.get("engine", {}).get("batches", BATCH_SIZES)
+    return tuple(n for n in BATCH_SIZES if least <= n <= most) or (most,)
+
+
 @contextlib.contextmanager
 def open_artefact(path: Path, format: str) -> Iterator[tuple[Runner, str]]:
     """Loads an artefact into its own runtime.
@@ -82,22 +97,28 @@ def open_artefact(path: Path, format: str) -> Iterator[tuple[Runner, str]]:
         A function from clips to outputs by name, and the name of the runtime.
 
     Raises:
-        UserError: If the runtime refuses it, or the format has no runtime here.
+        UserError: If the runtime refuses it, or nothing here can run it.
     """
     if format == "saved_model":
         try:
             with ServedModel(path) as served:
                 yield (
                     lambda clips: served.run("serving_default", {"clip": clips}),
-                    ("TensorFlow C API"),
+                    "TensorFlow C API",
                 )
         except ServingError as error:
             raise UserError(f"{path}: TensorFlow cannot run it: {error}") from error
+        return
+    if format == "tensorrt":
+        from keras_dynamonet.exporters.tensorrt_runner import open_engine
+
+        with open_engine(path) as engine:
+            yield engine, engine.name
         return
     if format == "onnx":
         from keras_dynamonet.exporters.onnx import load_runner
     elif format == "tflite":
         from keras_dynamonet.exporters.tflite import load_runner
     else:
-        raise UserError(f"{path}: {format} artefacts cannot be compared here.")
+        raise UserError(f"{path}: there is no format {format!r}.")
     yield load_runner(path)

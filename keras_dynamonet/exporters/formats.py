@@ -2,9 +2,10 @@
 
 import importlib
 import importlib.util
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from keras_dynamonet.errors import MissingExtraError, UserError
 
@@ -47,6 +48,26 @@ class Format:
         if not any(all(map(_is_installed, group)) for group in self.packages):
             raise MissingExtraError(f"--format {self.name}", self.extra)
         return getattr(importlib.import_module(self.module), self.function)
+
+    def check(self, precision: str, options: Mapping[str, Any]) -> None:
+        """Checks what can be checked before any work is done.
+
+        Args:
+            precision: One of `precisions`.
+            options: Options by name; those of other formats are left out.
+
+        Raises:
+            MissingExtraError: If its extra is not installed.
+            UserError: If an option is impossible here.
+        """
+        self.exporter()
+        if self.options:
+            module = importlib.import_module(self.module)
+            module.check_options(precision=precision, **self.own(options))
+
+    def own(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Those of the options that belong to this format."""
+        return {name: options[name] for name in self.options if name in options}
 
 
 FORMATS = {

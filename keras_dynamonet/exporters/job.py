@@ -44,16 +44,17 @@ def check_jobs(
     folder: str | os.PathLike,
     name: str,
     *,
+    options: Mapping[str, Any] | None = None,
     overwrite: bool,
 ) -> None:
     """Checks everything that can be wrong before any work is done.
 
     Raises:
-        UserError: If an extra is missing, a target exists, or the folder cannot be
-            written.
+        UserError: If an extra is missing, an option is impossible here, a target
+            exists, or the folder cannot be written.
     """
-    for entry, _ in jobs:
-        entry.exporter()
+    for entry, precision in jobs:
+        entry.check(precision, options or {})
     for path in target_paths(Path(folder), name, jobs):
         check_target(path, overwrite=overwrite)
     check_folder(Path(folder))
@@ -101,14 +102,15 @@ def run_jobs(
         UserError: As :func:`check_jobs`.
     """
     folder = Path(folder)
-    check_jobs(jobs, folder, source.name, overwrite=overwrite)
+    options = options or {}
+    check_jobs(jobs, folder, source.name, options=options, overwrite=overwrite)
     results, reports, errors = [], [], []
     for (entry, precision), target in zip(
         jobs, target_paths(folder, source.name, jobs), strict=True
     ):
         if progress is not None:
             progress(target.name)
-        own = {k: v for k, v in (options or {}).items() if k in entry.options}
+        own = entry.own(options)
         if len(entry.precisions) > 1:
             own["precision"] = precision
         try:

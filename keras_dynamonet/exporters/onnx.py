@@ -56,13 +56,8 @@ def export_onnx(
         UserError: If an option is unknown, the target exists, or the artefact fails.
         MissingExtraError: If the extra `onnx` is not installed.
     """
-    require_onnx()
+    check_options(precision=precision, opset=opset)
     from keras_dynamonet.exporters.onnx_precision import convolution_types
-
-    if precision not in PRECISIONS:
-        raise UserError(
-            f"ONNX files come in {', '.join(PRECISIONS)}, not in {precision}."
-        )
 
     def write(path):
         model = convert(source, precision=precision, opset=opset)
@@ -80,6 +75,21 @@ def export_onnx(
         overwrite=overwrite,
         on_report=on_report,
     )
+
+
+def check_options(*, precision: str = "float32", opset: int = 17) -> None:
+    """Checks the options of :func:`export_onnx`.
+
+    Raises:
+        UserError: If one is unknown.
+        MissingExtraError: If the extra `onnx` is not installed.
+    """
+    require_onnx()
+    if precision not in PRECISIONS:
+        raise UserError(
+            f"ONNX files come in {', '.join(PRECISIONS)}, not in {precision}."
+        )
+    _check_opset(opset)
 
 
 def convert(
@@ -105,8 +115,7 @@ def convert(
         quantise_backbone,
     )
 
-    if opset not in OPSETS:
-        raise UserError(f"The opset must be 17 or 18. Received: {opset}")
+    _check_opset(opset)
     folded = fold(
         source.model,
         conv_form="traced",
@@ -135,6 +144,10 @@ def load_runner(
 
     Returns:
         A function from uint8 clips to outputs by name, and the name of the runtime.
+
+    Raises:
+        UserError: If ONNX Runtime refuses the file.
+        MissingExtraError: If the extra `onnx` is not installed.
     """
     require_onnx()
     loaded = load_onnxruntime(os.fspath(path))
@@ -149,6 +162,11 @@ def require_onnx() -> None:
     """
     if any(importlib.util.find_spec(package) is None for package in PACKAGES):
         raise MissingExtraError("ONNX export", "onnx")
+
+
+def _check_opset(opset):
+    if opset not in OPSETS:
+        raise UserError(f"The opset must be 17 or 18. Received: {opset}")
 
 
 def _convert_graph(folded, outputs, opset):

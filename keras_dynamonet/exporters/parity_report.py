@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
+from keras_dynamonet.exporters.accuracy import AccuracyComparison
 from keras_dynamonet.exporters.parity import ParityReport
 from keras_dynamonet.files import atomic_path
 
@@ -18,10 +19,24 @@ COLUMNS = (
     "top-1",
     "verdict",
 )
+ACCURACY_COLUMNS = (
+    "artefact",
+    "videos",
+    "Keras",
+    "exported",
+    "points lost",
+    "same class",
+    "max abs",
+    "verdict",
+)
 
 
 def write_parity(
-    folder: Path, reports: Iterable[ParityReport], *, source: str = ""
+    folder: Path,
+    reports: Iterable[ParityReport],
+    *,
+    source: str = "",
+    accuracy: Iterable[AccuracyComparison] = (),
 ) -> Path:
     """Writes `parity.json` and `parity.md` beside the artefacts.
 
@@ -31,42 +46,60 @@ def write_parity(
         folder: Where the artefacts are.
         reports: The new comparisons.
         source: Where the clips come from.
+        accuracy: New comparisons of accuracy.
 
     Returns:
-        The path of the JSON file: `{"entries": [...]}`, one entry for each artefact
-        and output.
+        The path of the JSON file: `{"entries": [...], "accuracy": [...]}`, one entry
+        for each artefact and output, and one for each artefact whose accuracy was
+        measured.
     """
     path = folder / FILE_NAME
-    entries = [
-        {**entry, "clips_from": source}
-        for report in reports
-        for entry in report.to_json()
-    ]
-    new = {entry["artefact"] for entry in entries}
-    kept = [entry for entry in _read(path) if entry["artefact"] not in new]
-    entries = [*kept, *entries]
+    document = {
+        "entries": [
+            {**entry, "clips_from": source}
+            for report in reports
+            for entry in report.to_json()
+        ],
+        "accuracy": [comparison.to_json() for comparison in accuracy],
+    }
+    old = _read(path)
+    # A new artefact of the same name has another accuracy.
+    new = {entry["artefact"] for part in document.values() for entry in part}
+    for part, entries in document.items():
+        kept = [entry for entry in old.get(part, ()) if entry["artefact"] not in new]
+        entries[:0] = kept
     with atomic_path(path) as temporary:
-        document = json.dumps({"entries": entries}, indent=2)
-        temporary.write_text(document + "\n", encoding="utf-8")
+        text = json.dumps(document, indent=2)
+        temporary.write_text(text + "\n", encoding="utf-8")
     with atomic_path(path.with_suffix(".md")) as temporary:
-        temporary.write_text(to_markdown(entries), encoding="utf-8")
+        temporary.write_text(to_markdown(**document), encoding="utf-8")
     return path
 
 
-def to_markdown(entries: Iterable[dict]) -> str:
-    """A Markdown document of the entries of `parity.json`."""
+def to_markdown(entries: Iterable[dict], accuracy: Iterable[dict] = ()) -> str:
+    """A Markdown document of the content of `parity.json`."""
     lines = [
         "# Exported artefacts beside Keras",
         "",
         "Relative differences are over the largest value of the output; the cosine is "
         "the mean over clips.",
         "",
-        "| " + " | ".join(COLUMNS) + " |",
-        "| --- | --- |" + " ---: |" * (len(COLUMNS) - 3) + " --- |",
+        *_markdown_table(COLUMNS, map(_cells, entries)),
     ]
-    for entry in entries:
-        lines.append("| " + " | ".join(_cells(entry)) + " |")
+    if accuracy:
+        lines += [
+            "",
+            "Accuracy on labelled videos, the middle clip of each:",
+            "",
+            *_markdown_table(ACCURACY_COLUMNS, map(_accuracy_cells, accuracy)),
+        ]
     return "\n".join(lines) + "\n"
+
+
+def accuracy_row(comparison: AccuracyComparison) -> tuple[str, ...]:
+    """The cells under `ACCURACY_COLUMNS`, without reasons."""
+    verdict = "ok" if comparison else "FAILED"
+    return (*_accuracy_cells(comparison.to_json())[:-1], verdict)
 
 
 def table_rows(report: ParityReport) -> list[tuple[str, ...]]:
@@ -78,7 +111,6 @@ def table_rows(report: ParityReport) -> list[tuple[str, ...]]:
 
 
 def _cells(entry):
-    verdict = "ok" if entry["passed"] else "FAILED: " + ", ".join(entry["problems"])
     return (
         entry["artefact"],
         entry["output"],
@@ -87,8 +119,33 @@ def _cells(entry):
         _number(entry["max_relative"]),
         "" if entry["cosine"] is None else f"{entry['cosine']:.6f}",
         "" if entry["top1_agreement"] is None else f"{entry['top1_agreement']:.1%}",
-        verdict,
+        _verdict(entry),
     )
+
+
+def _accuracy_cells(entry):
+    return (
+        entry["artefact"],
+        str(entry["videos"]),
+        f"{entry['keras']['value']:.2%}",
+        f"{entry['exported']['value']:.2%}",
+        f"{entry['lost_points']:+.2f}",
+        f"{entry['top1_agreement']:.2%}",
+        _number(entry["max_absolute"]),
+        _verdict(entry),
+    )
+
+
+def _verdict(entry):
+    return "ok" if entry["passed"] else "FAILED: " + ", ".join(entry["problems"])
+
+
+def _markdown_table(columns, rows):
+    text = sum(column in ("artefact", "output") for column in columns)
+    yield "| " + " | ".join(columns) + " |"
+    yield "|" + " --- |" * text + " ---: |" * (len(columns) - text - 1) + " --- |"
+    for row in rows:
+        yield "| " + " | ".join(row) + " |"
 
 
 def _number(value):
@@ -96,7 +153,9 @@ def _number(value):
 
 
 def _read(path):
+    """An earlier document; empty if there is none that can be read."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))["entries"]
-    except (OSError, ValueError, KeyError):
-        return []
+        document = json.loads(path.read_text(encoding="utf-8"))
+        return document if isinstance(document, dict) else {}
+    except (OSError, ValueError):
+        return {}

@@ -235,15 +235,22 @@ def load_onnxruntime(target: str, threads: int = 0) -> Loaded:
     Args:
         target: The file.
         threads: CPU threads; 0 for one for each core.
+
+    Raises:
+        UserError: If ONNX Runtime refuses the file.
     """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = threads
-    session = onnxruntime.InferenceSession(
-        target, options, providers=["CPUExecutionProvider"]
-    )
+    try:
+        session = onnxruntime.InferenceSession(
+            target, options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # a class for each status, without a common one
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{target}: ONNX Runtime cannot load it: {reason}") from error
     (entry,) = session.get_inputs()
     names = [output.name for output in session.get_outputs()]
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -25,6 +26,9 @@ from keras_dynamonet.exporters.signature import (
     require_tensorflow_backend,
 )
 from keras_dynamonet.models.dynamonet import DynamoNet
+
+if TYPE_CHECKING:
+    from keras_dynamonet.training.trained_model import TrainedModel
 
 
 @dataclass(frozen=True)
@@ -74,43 +78,66 @@ class ExportSource:
         return make_reference(in_float32(self.model), self.outputs)(self.clips.parity)
 
 
-def open_source(
-    run: str | os.PathLike,
-    data: str | os.PathLike | None = None,
+@dataclass(frozen=True)
+class VideoSource:
+    """Where videos come from, as for :func:`keras_dynamonet.data.load_manifest`.
+
+    Args:
+        data: A folder or a list of videos, or a `.npy` file of clips.
+        layout: How to read it.
+        video_root: Folder that the paths in a list start from.
+    """
+
+    data: str
+    layout: str = "auto"
+    video_root: str | None = None
+
+
+def open_run(run: str | os.PathLike) -> "TrainedModel":
+    """Loads a trained network for an export.
+
+    Args:
+        run: The folder of a run, or a `.keras` file.
+
+    Raises:
+        UserError: If there is none, or Keras does not run on TensorFlow.
+    """
+    from keras_dynamonet.training.trained_model import load_trained_model
+
+    require_tensorflow_backend()
+    require_run(run)
+    return load_trained_model(run)
+
+
+def make_source(
+    trained: "TrainedModel",
+    videos: VideoSource | None = None,
     *,
     outputs: Sequence[str] = OUTPUTS,
-    layout: str = "auto",
     name: str = "model",
     num_parity: int = PARITY_CLIPS,
     num_calibration: int = CALIBRATION_CLIPS,
 ) -> ExportSource:
-    """Loads a trained network and clips for its proof.
+    """Puts a trained network and clips for its proof together.
 
     Args:
-        run: The folder of a run, or a `.keras` file.
-        data: Videos, see :func:`load_export_clips`. Default: those the run was trained
-            on.
+        trained: From :func:`open_run`.
+        videos: Where the clips come from. Default: the data of the run.
         outputs: Names of the outputs to export.
-        layout: How to read `data`.
         name: Base of the artefacts' file names.
         num_parity: Clips to compare on.
         num_calibration: Clips to calibrate INT8 with.
 
     Raises:
-        UserError: If there is no network or there are no clips.
+        UserError: If an output is unknown or there are no clips.
     """
-    from keras_dynamonet.training.trained_model import load_trained_model
-
-    require_tensorflow_backend()
     outputs = check_outputs(outputs)
-    require_run(run)
-    trained = load_trained_model(run)
-    if data is None:
-        data, layout = _data_of_run(trained)
+    videos = videos or videos_of_run(trained)
     clips = load_export_clips(
-        data,
+        videos.data,
         trained.spec,
-        layout=layout,
+        layout=videos.layout,
+        video_root=videos.video_root,
         num_parity=num_parity,
         num_calibration=num_calibration,
     )
@@ -137,8 +164,12 @@ def require_run(run: str | os.PathLike) -> None:
         )
 
 
-def _data_of_run(trained):
-    """DATA and its layout, from the settings of a run."""
+def videos_of_run(trained: "TrainedModel") -> VideoSource:
+    """The videos that a run was trained and validated on, from its settings.
+
+    Raises:
+        UserError: If the network does not lie in the folder of a run.
+    """
     from keras_dynamonet.training.settings import load_settings
 
     settings = load_settings(trained.run.config) if trained.run else {}
@@ -147,7 +178,9 @@ def _data_of_run(trained):
             f"{trained.path}: no clips to compare artefacts on and to calibrate with. "
             "Name videos with --data."
         )
-    return settings["data"], settings.get("layout", "auto")
+    return VideoSource(
+        settings["data"], settings.get("layout", "auto"), settings.get("video_root")
+    )
 
 
 def file_sha256(path: str | os.PathLike) -> str:

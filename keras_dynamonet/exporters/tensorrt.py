@@ -6,13 +6,14 @@ import os
 import tempfile
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from keras_dynamonet.errors import UserError
 from keras_dynamonet.exporters import onnx as onnx_exporter
 from keras_dynamonet.exporters.artefact import ExportResult, export_artefact
-from keras_dynamonet.exporters.parity import BATCH_SIZES, ParityReport
+from keras_dynamonet.exporters.comparison import batch_sizes
+from keras_dynamonet.exporters.parity import ParityReport
 from keras_dynamonet.exporters.source import ExportSource
 from keras_dynamonet.exporters.tensorrt_engine import (
     EngineRecord,
@@ -119,17 +120,11 @@ def export_tensorrt(
     """
     from keras_dynamonet.exporters.tensorrt_runner import TensorRTRunner
 
+    check_options(precision=precision, **settings)
     settings = EngineSettings(**settings)
-    if precision not in PRECISIONS:
-        raise UserError(f"Engines come in {', '.join(PRECISIONS)}, not in {precision}.")
     tensorrt, machine = load_tensorrt(settings.flavour), this_machine()
     targets = _compute_capabilities(tensorrt, settings, machine)
     here = machine.compute_capability in targets
-    if precision == "bfloat16" and not here:
-        raise UserError(
-            "A bfloat16 engine can only be compared on a GPU that it is built for "
-            f"({machine.problem or machine.compute_capability}). Choose float16."
-        )
     state = {}
 
     def write(path):
@@ -158,11 +153,8 @@ def export_tensorrt(
             return _onnx_runner(state["model"])
         check_fits(path, state["record"], machine)
         runner = TensorRTRunner(path.read_bytes(), state["record"], tensorrt)
-        return runner, f"{tensorrt.flavour} {tensorrt.version}"
+        return runner, runner.name
 
-    sizes = tuple(
-        n for n in BATCH_SIZES if settings.min_batch <= n <= settings.max_batch
-    )
     return export_artefact(
         source,
         target,
@@ -171,10 +163,29 @@ def export_tensorrt(
         write=write,
         load=load,
         packages=("onnx", "onnxruntime", "tf2onnx"),
-        batch_sizes=sizes or (settings.max_batch,),
+        batch_sizes=batch_sizes({"engine": {"batches": settings.batches}}),
         overwrite=overwrite,
         on_report=on_report,
     )
+
+
+def check_options(*, precision: str = "float32", **settings) -> None:
+    """Checks the options of :func:`export_tensorrt`.
+
+    Raises:
+        UserError: If one is unknown or impossible here.
+        MissingExtraError: If TensorRT is not installed.
+    """
+    settings = EngineSettings(**settings)
+    if precision not in PRECISIONS:
+        raise UserError(f"Engines come in {', '.join(PRECISIONS)}, not in {precision}.")
+    tensorrt, machine = load_tensorrt(settings.flavour), this_machine()
+    targets = _compute_capabilities(tensorrt, settings, machine)
+    if precision == "bfloat16" and machine.compute_capability not in targets:
+        raise UserError(
+            "A bfloat16 engine can only be compared on a GPU that it is built for "
+            f"({machine.problem or machine.compute_capability}). Choose float16."
+        )
 
 
 def build_engine(
@@ -222,7 +233,11 @@ def build_engine(
     if cache is not None:
         with atomic_path(settings.timing_cache) as path:
             path.write_bytes(bytes(cache.serialize()))
-    return bytes(engine), describe_network(network)
+    shapes = {
+        name: tuple(tuple(shape) for shape in profile.get_shape(name))
+        for name in (network.get_input(i).name for i in range(network.num_inputs))
+    }
+    return bytes(engine), replace(describe_network(network), profile=shapes)
 
 
 @functools.cache

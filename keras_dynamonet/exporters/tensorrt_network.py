@@ -4,7 +4,7 @@ import collections
 import contextlib
 import importlib
 import logging
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -86,12 +86,15 @@ class NetworkInfo:
             `{"CONVOLUTION HALF": 17}`.
         quantized_convolutions: Convolutions whose input comes from a dequantisation:
             these compute in INT8.
+        profile: Smallest, best and largest shape of each input that the engine takes;
+            empty for a network without an engine.
     """
 
     inputs: tuple[TensorInfo, ...]
     outputs: tuple[TensorInfo, ...]
     layers: dict[str, int]
     quantized_convolutions: int
+    profile: dict[str, tuple[tuple[int, ...], ...]] = field(default_factory=dict)
 
     def describe(self) -> dict:
         """For the sidecar."""

@@ -69,8 +69,7 @@ def export_tflite(
         UserError: If an option is unknown, the target exists, or the artefact fails.
         MissingExtraError: If the extra `tflite` is not installed.
     """
-    require_litert()
-    _check_options(precision, batch)
+    check_options(precision=precision, batch=batch)
 
     def write(path):
         content = convert(source, precision=precision, batch=batch)
@@ -113,8 +112,7 @@ def convert(
             convolution of an INT8 file is not INT8.
         MissingExtraError: If the extra `tflite` is not installed.
     """
-    require_litert()
-    _check_options(precision, batch)
+    check_options(precision=precision, batch=batch)
     folded = fold(
         source.model,
         conv_form="stacked",
@@ -164,7 +162,14 @@ def require_litert() -> None:
         raise MissingExtraError("TFLite export", "tflite")
 
 
-def _check_options(precision, batch):
+def check_options(*, precision: str = "float32", batch: int | None = None) -> None:
+    """Checks the options of :func:`export_tflite`.
+
+    Raises:
+        UserError: If one is unknown.
+        MissingExtraError: If the extra `tflite` is not installed.
+    """
+    require_litert()
     if precision not in PRECISIONS:
         raise UserError(
             f"TFLite files come in {', '.join(PRECISIONS)}, not in {precision}."

@@ -47,8 +47,16 @@ def test_exports_of_a_run_use_its_data(trained_run, tmp_path, capsys):
     assert len(sidecar["source"]["sha256"]) == 64
     # Once more, from the files.
     onnx = str(tmp_path / "model.onnx")
-    assert main(["compare", run, onnx, str(tmp_path / "model"), "--json"]) == 0
-    assert all(entry["passed"] for entry in json.loads(capsys.readouterr().out))
+    again = ["compare", run, onnx, str(tmp_path / "model"), "--accuracy"]
+    assert main([*again, "--out", str(tmp_path / "again"), "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert len(document["parity"]) == 10
+    assert [entry["videos"] for entry in document["accuracy"]] == [6, 6]
+    assert all(e["passed"] for e in (*document["parity"], *document["accuracy"]))
+    written = json.loads((tmp_path / "again" / "parity.json").read_text())
+    assert written["accuracy"] == document["accuracy"]
+    assert main(["compare", run, onnx, "--accuracy", "--split", "validation"]) == 0
+    assert "points lost" in capsys.readouterr().out
 
 
 def test_failed_export_leaves_nothing_but_the_report(

@@ -213,6 +213,13 @@ def test_contradicting_shapes_are_refused(model):
         check(broken)
 
 
+def test_damaged_files_are_refused(tmp_path):
+    path = tmp_path / "model.onnx"
+    path.write_bytes(b"no model at all")
+    with pytest.raises(UserError, match="model.onnx: ONNX Runtime cannot load it: "):
+        load_runner(path)
+
+
 def test_unknown_channels_are_refused(model):
     broken = onnx.ModelProto()
     broken.CopyFrom(model)

@@ -1,0 +1,66 @@
+"""Every preset in every format, small in width, depth and size of the frames.
+
+The sizes of the table are exported by `benchmarks/export_full_size.py`.
+"""
+
+import importlib.util
+
+import numpy as np
+import pytest
+
+from keras_dynamonet import DynamoNet
+from keras_dynamonet.exporters.calibration import share_out
+from keras_dynamonet.exporters.formats import FORMATS, plan
+from keras_dynamonet.exporters.job import run_jobs
+from keras_dynamonet.exporters.source import ExportSource
+from keras_dynamonet.models.presets import PRESETS
+from tests.exporters.networks import moving_clips, randomise
+
+PACKAGES = {
+    "saved_model": (),
+    "onnx": ("onnxruntime", "tf2onnx"),
+    "tflite": ("ai_edge_litert",),
+    "tensorrt": ("onnxruntime", "tf2onnx", "tensorrt_rtx_bindings"),
+}
+# The size in its name stays: the number of frames. So do the kind of block, stem and
+# shortcut, the strides, the groups and STC.
+SMALL = {"blocks": (1, 1, 1, 1), "stem_width": 8, "size": 16}
+
+
+def small_source(preset):
+    architecture = PRESETS[preset]
+    backbone = {**SMALL, "widths": (8, 8, 16, 16)}
+    backbone["cardinality"] = min(architecture.get("cardinality", 1), 4)
+    if "stc_ratio" in architecture:
+        backbone["stc_ratio"] = 4
+    network = DynamoNet.from_preset(
+        preset, num_classes=5, backbone=backbone, kernel_size=3
+    )
+    randomise(network)
+    clips = moving_clips(4, network.num_frames, 16)
+    return ExportSource(network, share_out(clips), ("probabilities", "next_frame"))
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_format(preset, tmp_path):
+    formats = [
+        name
+        for name, packages in PACKAGES.items()
+        if all(map(importlib.util.find_spec, packages))
+    ]
+    source = small_source(preset)
+    done = run_jobs(
+        source,
+        plan(formats, ["float32"]),
+        tmp_path,
+        options={"compute_capabilities": ("8.9",)},
+    )
+    assert done.errors == ()
+    assert len(done.results) == len(done.reports) == len(formats)
+    assert all(done.reports)
+    assert source.expected["probabilities"].shape == (4, 5)
+    assert np.ptp(source.expected["probabilities"]) > 0.01
+
+
+def test_no_format_is_left_out():
+    assert set(PACKAGES) == set(FORMATS)
