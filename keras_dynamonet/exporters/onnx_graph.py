@@ -1,7 +1,6 @@
 """Repairs of converted ONNX graphs, and checks that they need no others."""
 
 import math
-import re
 from collections.abc import Mapping
 
 import onnx
@@ -149,11 +148,8 @@ def remove_unused(graph: onnx.GraphProto) -> None:
 def name_convolutions(graph: onnx.GraphProto) -> None:
     """Names 3D convolutions after the layers they come from, e.g. `stem_conv`."""
     for node in three_dimensional(graph):
-        # dynamo_net/backbone/stage1_block1_1/grouped_1/conv_1/Conv3D/ReadVariableOp
-        path = node.input[1].partition("/conv")[0].split("/")
-        # TensorFlow numbers the scopes that it enters a second time.
-        name = "/".join(re.sub(r"_\d+$", "", part) for part in path[2:])
-        node.name = name or node.name
+        # stage1_block1/grouped/conv/kernel:0
+        node.name = node.input[1].partition("/conv/kernel")[0]
 
 
 def three_dimensional(graph: onnx.GraphProto) -> list[onnx.NodeProto]:

@@ -22,6 +22,11 @@ from keras_dynamonet.exporters.c_api_client import (
 from keras_dynamonet.exporters.encoded_frames import decode_clips
 from keras_dynamonet.exporters.folding import fold, in_float32
 from keras_dynamonet.exporters.parity import ParityReport
+from keras_dynamonet.exporters.saved_model_graph import (
+    CLASSIFY_OUTPUTS,
+    FRAME_OUTPUTS,
+    write_saved_model,
+)
 from keras_dynamonet.exporters.signature import (
     OUTPUTS,
     make_inference_function,
@@ -39,9 +44,6 @@ SIGNATURES = (
 )
 FOLDED = {"conv_form": "stacked", "filter_form": "patches"}
 """Forms of the layers, see :func:`~keras_dynamonet.exporters.folding.fold`."""
-
-_CLASSIFY = ("probabilities", "logits")
-_FRAMES = ("next_frame", "motion_filters")
 # So many clips for the signatures that share the network with `serving_default`.
 _OTHER_CLIPS = 4
 _LARGE_BYTES = 50_000_000
@@ -175,36 +177,9 @@ def lint(path: str | os.PathLike) -> None:
 
 
 def _save(source, path):
-    import tensorflow as tf
-
     model = fold(source.model, **FOLDED)
-    # One frozen function serves all signatures, so that the weights are there once;
-    # the runtime removes the outputs that a signature does not use.
-    frozen = make_inference_function(model, OUTPUTS, dtype="float32")
-    signature = source.signature
-    clip, height, width = signature.clip_spec(), signature.height, signature.width
-
-    def choose(pixels, outputs):
-        values = frozen(tf.cast(pixels, tf.float32))
-        return {name: values[name] for name in outputs}
-
-    def function(spec, compute):
-        return tf.function(compute, input_signature=[spec], autograph=False)
-
-    frames = tf.TensorSpec((None, signature.num_frames), tf.string, name="frames")
-    signatures = {
-        "serving_default": function(clip, lambda clip: choose(clip, source.outputs)),
-        "serve_float": function(
-            signature.clip_spec("float32"), lambda clip: choose(clip, source.outputs)
-        ),
-        "classify_bytes": function(
-            frames,
-            lambda frames: choose(decode_clips(frames, height, width), _CLASSIFY),
-        ),
-        "embed": function(clip, lambda clip: choose(clip, ("embedding",))),
-        "predict_frames": function(clip, lambda clip: choose(clip, _FRAMES)),
-    }
-    tf.saved_model.save(tf.Module(), str(path), signatures=signatures)
+    network = make_inference_function(model, OUTPUTS, dtype="float32")
+    write_saved_model(path, network, source.outputs)
 
 
 def _examples(source):
@@ -246,12 +221,12 @@ def _other_signatures(source, run) -> Pairs:
     encoded = encode_jpeg(clips)
     frames = tf.constant(encoded.tolist())
     decoded = decode_clips(frames, *clips.shape[2:4]).numpy()
-    from_bytes = make_reference(in_float32(source.model), _CLASSIFY)(decoded)
+    from_bytes = make_reference(in_float32(source.model), CLASSIFY_OUTPUTS)(decoded)
     requests = {
         "serve_float": ({"clip": clips.astype("float32")}, source.outputs, expected),
-        "classify_bytes": ({"frames": encoded}, _CLASSIFY, from_bytes),
+        "classify_bytes": ({"frames": encoded}, CLASSIFY_OUTPUTS, from_bytes),
         "embed": ({"clip": clips}, ("embedding",), expected),
-        "predict_frames": ({"clip": clips}, _FRAMES, expected),
+        "predict_frames": ({"clip": clips}, FRAME_OUTPUTS, expected),
     }
     pairs = {}
     for signature, (inputs, outputs, values) in requests.items():

@@ -199,11 +199,9 @@ def _convert_graph(folded, outputs, precision, batch):
 def _save_graph(function, folder):
     import tensorflow as tf
 
-    names = sorted(function.signature.outputs)
-
     @tf.function(input_signature=[function.signature.clip_spec()], autograph=False)
     def serve(clip):
-        return dict(zip(names, function.concrete(clip), strict=True))
+        return function(clip)
 
     module = tf.Module()
     module.serve = serve

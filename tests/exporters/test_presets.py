@@ -4,6 +4,7 @@ The sizes of the table are exported by `benchmarks/export_full_size.py`.
 """
 
 import importlib.util
+import os
 
 import numpy as np
 import pytest
@@ -34,7 +35,11 @@ def small_source(preset):
     if "stc_ratio" in architecture:
         backbone["stc_ratio"] = 4
     network = DynamoNet.from_preset(
-        preset, num_classes=5, backbone=backbone, kernel_size=3
+        preset,
+        num_classes=5,
+        backbone=backbone,
+        kernel_size=3,
+        filter_source=os.environ.get("FS"),
     )
     randomise(network)
     clips = moving_clips(4, network.num_frames, 16)

@@ -1,11 +1,14 @@
 import json
 import logging
 
+import numpy as np
 import pytest
 
 from keras_dynamonet.errors import MissingExtraError, UserError
 from keras_dynamonet.exporters import tensorrt_engine, tensorrt_network
+from keras_dynamonet.exporters.calibration import share_out
 from keras_dynamonet.exporters.source import ExportSource
+from tests.exporters.networks import moving_clips, sure_clips
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -42,8 +45,11 @@ RECORD = EngineRecord("tensorrt_rtx", "1.7", ("8.6", "8.9"), (1, 2, 4), "ab", "i
 
 @pytest.fixture(scope="module")
 def small(source):
-    """One output: engines build in seconds."""
-    return ExportSource(source.model, source.clips, ("probabilities", "next_frame"))
+    """Two outputs: engines build in seconds. Random networks hesitate on most clips."""
+    clips = sure_clips(source.model, moving_clips(128, 4, 16), 36)
+    calibration = moving_clips(8, 4, 16, seed=1)
+    clips = share_out(np.concatenate([clips, calibration]), len(clips))
+    return ExportSource(source.model, clips, ("probabilities", "next_frame"))
 
 
 @pytest.fixture(scope="module")
