@@ -30,6 +30,13 @@ TFLITE = ["ai-edge-litert>=2.0.2,<2.4"]
 SERVING = ["grpcio>=1.70,<2", "tensorflow-serving-api>=2.19,<2.22"]
 TENSORBOARD = ["tensorboard>=2.20,<2.22"]
 JAX = ["jax>=0.7,<0.11"]
+# Builds engines for RTX GPUs on any machine; there are wheels for x86-64 alone.
+TENSORRT_RTX = [
+    "tensorrt-rtx-cu13-bindings>=1.7,<1.8",
+    "tensorrt-rtx-cu13-libs>=1.7,<1.8",
+]
+# Runs engines.
+CUDA = ["cuda-bindings>=12.8,<14"]
 # Files elsewhere: HTTP and S3. Google Cloud Storage has a package of its own.
 REMOTE = ["aiohttp>=3.10,<4", "fsspec>=2025.2,<2027", "s3fs>=2025.2,<2027"]
 PARQUET = ["pyarrow>=21,<27"]
@@ -40,12 +47,8 @@ EXTRAS = {
     "serving": SERVING,
     # The runtime of data-centre GPUs and Jetson; building engines with it also needs
     # the GPU and the vendor's own package index.
-    "tensorrt": ["tensorrt>=10.12,<12"],
-    # The runtime of RTX-class GPUs; builds engines on any machine.
-    "tensorrt-rtx": [
-        "tensorrt-rtx-cu13-bindings>=1.7,<1.8",
-        "tensorrt-rtx-cu13-libs>=1.7,<1.8",
-    ],
+    "tensorrt": ["tensorrt>=10.12,<12", *CUDA],
+    "tensorrt-rtx": [*TENSORRT_RTX, *CUDA],
     # Its compiled parts, the file systems among them, load on TensorFlow 2.16 only.
     "io": ['tensorflow-io>=0.37,<0.38; python_version < "3.13"'],
     "remote": [*REMOTE, "gcsfs>=2025.2,<2027"],

@@ -1,6 +1,6 @@
 """Comparisons of artefacts with Keras as tables on the terminal."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from keras_dynamonet.cli.output import make_table, result_console
 from keras_dynamonet.exporters.accuracy import AccuracyComparison
@@ -12,24 +12,46 @@ from keras_dynamonet.exporters.parity_report import (
     table_rows,
 )
 
+# Of the rows of the reports; artefact and number of clips are in the line above.
+_FIRST = COLUMNS.index("max abs")
+_ACCURACY_NAMES = {"points lost": "lost", "same class": "same"}
 
-def print_parity(reports: Iterable[ParityReport]) -> None:
-    """Prints one row for each artefact and output."""
-    table = make_table(*COLUMNS, numbers=COLUMNS[2:-1])
-    for column in table.columns[:2]:
-        column.overflow = "fold"
+
+def print_parity(reports: Sequence[ParityReport]) -> None:
+    """Prints a table for each artefact with one row for each output."""
+    width = max(
+        (len(entry.output) for report in reports for entry in report.entries),
+        default=0,
+    )
     for report in reports:
-        for row in table_rows(report):
-            table.add_row(*row)
-        table.add_section()
-    result_console().print(table)
+        rows = table_rows(report)
+        table = make_table("output", *COLUMNS[_FIRST:], numbers=COLUMNS[_FIRST:-1])
+        table.columns[0].min_width = width
+        for row in rows:
+            table.add_row(row[1], *row[_FIRST:])
+        _print(
+            f"{report.artefact}: {report.precision} in {report.runtime}, "
+            f"{rows[0][2]} clips"
+        )
+        result_console().print(table)
+        _print()
 
 
-def print_accuracy(comparisons: Iterable[AccuracyComparison]) -> None:
+def print_accuracy(comparisons: Sequence[AccuracyComparison]) -> None:
     """Prints one row for each artefact."""
-    table = make_table(*ACCURACY_COLUMNS, numbers=ACCURACY_COLUMNS[1:-1])
+    videos = comparisons[0].keras.total
+    _print(
+        f"Accuracy on {videos} labelled videos, the middle clip of each "
+        "(lost: points of 100; same: videos put in the same class)"
+    )
+    names = [_ACCURACY_NAMES.get(name, name) for name in ACCURACY_COLUMNS]
+    table = make_table(names[0], *names[2:], numbers=names[2:-1])
     table.columns[0].overflow = "fold"
     for comparison in comparisons:
-        table.add_row(*accuracy_row(comparison))
-    result_console().print()
+        artefact, _, *cells = accuracy_row(comparison)
+        table.add_row(artefact, *cells)
     result_console().print(table)
+
+
+def _print(line=""):
+    result_console().print(line, markup=False)

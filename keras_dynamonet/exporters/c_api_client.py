@@ -132,6 +132,13 @@ class ServedModel:
         return np.frombuffer(data, dtype).reshape(part["shape"])
 
 
+def runtime_name() -> str:
+    """What computes in the other process, with its version."""
+    import tensorflow as tf
+
+    return f"TensorFlow C API {tf.__version__}"
+
+
 def read_signatures(path: str | os.PathLike) -> dict[str, dict[str, dict[str, str]]]:
     """Names of the tensors of a SavedModel, by signature, `inputs` and `outputs`."""
     meta_graph = read_meta_graph(path)

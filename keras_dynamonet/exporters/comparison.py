@@ -8,7 +8,11 @@ from pathlib import Path
 
 from keras_dynamonet.errors import UserError
 from keras_dynamonet.exporters.artefact import Runner, sidecar_path
-from keras_dynamonet.exporters.c_api_client import ServedModel, ServingError
+from keras_dynamonet.exporters.c_api_client import (
+    ServedModel,
+    ServingError,
+    runtime_name,
+)
 from keras_dynamonet.exporters.parity import (
     BATCH_SIZES,
     ParityReport,
@@ -104,7 +108,7 @@ def open_artefact(path: Path, format: str) -> Iterator[tuple[Runner, str]]:
             with ServedModel(path) as served:
                 yield (
                     lambda clips: served.run("serving_default", {"clip": clips}),
-                    "TensorFlow C API",
+                    runtime_name(),
                 )
         except ServingError as error:
             raise UserError(f"{path}: TensorFlow cannot run it: {error}") from error

@@ -18,6 +18,7 @@ from keras_dynamonet.exporters.c_api_client import (
     ServedModel,
     ServingError,
     read_meta_graph,
+    runtime_name,
 )
 from keras_dynamonet.exporters.encoded_frames import decode_clips
 from keras_dynamonet.exporters.folding import fold, in_float32
@@ -97,7 +98,7 @@ def export_saved_model(
 
         def load(path):
             proof.path = path
-            return proof.run_default, f"TensorFlow C API {_tensorflow_version()}"
+            return proof.run_default, runtime_name()
 
         proof = _Proof(target, processes)
         return export_artefact(
@@ -234,9 +235,3 @@ def _other_signatures(source, run) -> Pairs:
         for name in outputs:
             pairs[f"{signature}/{name}"] = values[name], received[name]
     return pairs
-
-
-def _tensorflow_version():
-    import tensorflow as tf
-
-    return tf.__version__

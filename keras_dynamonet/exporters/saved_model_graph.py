@@ -64,13 +64,20 @@ def write_saved_model(
             ("embed", {INPUT: clip}, of_pixels, ("embedding",)),
             ("predict_frames", {INPUT: clip}, of_pixels, FRAME_OUTPUTS),
         ):
-            meta_graph.signature_def[name].CopyFrom(
-                v1.saved_model.predict_signature_def(
-                    inputs, {output: values[output] for output in chosen}
-                )
-            )
+            definition = meta_graph.signature_def[name]
+            definition.method_name = "tensorflow/serving/predict"
+            _describe(inputs, definition.inputs)
+            _describe({output: values[output] for output in chosen}, definition.outputs)
     path.mkdir()
     (path / "saved_model.pb").write_bytes(document.SerializeToString())
+
+
+def _describe(tensors, infos):
+    """Fills the description of the inputs or outputs of a signature."""
+    for name, tensor in tensors.items():
+        infos[name].name = tensor.name
+        infos[name].dtype = tensor.dtype.as_datatype_enum
+        infos[name].tensor_shape.CopyFrom(tensor.shape.as_proto())
 
 
 def _import(network_def, pixels, scope, weights=None) -> Mapping[str, "tf.Tensor"]:
@@ -80,9 +87,11 @@ def _import(network_def, pixels, scope, weights=None) -> Mapping[str, "tf.Tensor
     mapped = {f"{INPUT}:0": pixels}
     if weights is not None:
         graph = tf.compat.v1.get_default_graph()
-        constants = [node.name for node in network_def.node if node.op == "Const"]
-        for name in constants:
-            mapped[f"{name}:0"] = graph.get_tensor_by_name(f"{weights}/{name}:0")
+        read = {name for node in network_def.node for name in node.input}
+        for node in network_def.node:
+            if node.op == "Const" and node.name in read:
+                constant = graph.get_tensor_by_name(f"{weights}/{node.name}:0")
+                mapped[f"{node.name}:0"] = constant
         without = tf.compat.v1.GraphDef()
         without.versions.CopyFrom(network_def.versions)
         without.library.CopyFrom(network_def.library)

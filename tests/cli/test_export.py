@@ -56,7 +56,7 @@ def test_exports_of_a_run_use_its_data(trained_run, tmp_path, capsys):
     written = json.loads((tmp_path / "again" / "parity.json").read_text())
     assert written["accuracy"] == document["accuracy"]
     assert main(["compare", run, onnx, "--accuracy", "--split", "validation"]) == 0
-    assert "points lost" in capsys.readouterr().out
+    assert "Accuracy on 6 labelled videos" in capsys.readouterr().out
 
 
 def test_failed_export_leaves_nothing_but_the_report(

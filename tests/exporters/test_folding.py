@@ -36,7 +36,7 @@ def test_folded_network_equals_the_original(form, stem, options):
     for name, value in expected.items():
         scale = max(1.0, float(np.max(np.abs(value))))
         np.testing.assert_allclose(
-            received[name], value, atol=2e-5 * scale, err_msg=name
+            received[name], value, atol=1e-5 * scale, err_msg=name
         )
     assert not any(unit.norm for unit in conv_norms(folded))
 

@@ -4,7 +4,6 @@ The sizes of the table are exported by `benchmarks/export_full_size.py`.
 """
 
 import importlib.util
-import os
 
 import numpy as np
 import pytest
@@ -23,26 +22,31 @@ PACKAGES = {
     "tflite": ("ai_edge_litert",),
     "tensorrt": ("onnxruntime", "tf2onnx", "tensorrt_rtx_bindings"),
 }
-# The size in its name stays: the number of frames. So do the kind of block, stem and
-# shortcut, the strides, the groups and STC.
-SMALL = {"blocks": (1, 1, 1, 1), "stem_width": 8, "size": 16}
+# What a preset's name says stays: kind of block, stem and shortcut, strides, groups,
+# STC, and the number of frames.
+SMALL = {
+    "blocks": (1, 1, 1, 1),
+    "widths": (8, 8, 16, 16),
+    "stem_width": 8,
+    "size": 16,
+}
 
 
 def small_source(preset):
     architecture = PRESETS[preset]
-    backbone = {**SMALL, "widths": (8, 8, 16, 16)}
-    backbone["cardinality"] = min(architecture.get("cardinality", 1), 4)
+    backbone = {**SMALL, "cardinality": min(architecture.get("cardinality", 1), 4)}
     if "stc_ratio" in architecture:
         backbone["stc_ratio"] = 4
+    # Generated filters convert in half the time; solved ones are in all other tests.
     network = DynamoNet.from_preset(
         preset,
         num_classes=5,
         backbone=backbone,
         kernel_size=3,
-        filter_source=os.environ.get("FS"),
+        filter_source="generated",
     )
     randomise(network)
-    clips = moving_clips(4, network.num_frames, 16)
+    clips = moving_clips(3, network.num_frames, 16)
     return ExportSource(network, share_out(clips), ("probabilities", "next_frame"))
 
 
@@ -63,7 +67,6 @@ def test_every_format(preset, tmp_path):
     assert done.errors == ()
     assert len(done.results) == len(done.reports) == len(formats)
     assert all(done.reports)
-    assert source.expected["probabilities"].shape == (4, 5)
     assert np.ptp(source.expected["probabilities"]) > 0.01
 
 

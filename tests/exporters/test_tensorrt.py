@@ -38,7 +38,10 @@ from keras_dynamonet.exporters.tensorrt_network import (  # noqa: E402
 try:
     RTX = load_tensorrt("tensorrt_rtx")
 except MissingExtraError:
-    pytest.skip("TensorRT-RTX is not installed", allow_module_level=True)
+    pytest.skip(
+        "TensorRT-RTX is not installed: it has wheels for x86-64 alone",
+        allow_module_level=True,
+    )
 
 RECORD = EngineRecord("tensorrt_rtx", "1.7", ("8.6", "8.9"), (1, 2, 4), "ab", "int8")
 
