@@ -26,7 +26,7 @@ def artefacts(tmp_path_factory):
     (folder / "net.tflite").write_bytes(tflite.convert(source, batch=2))
     function = make_inference_function(network, ("logits",))
     serve = tf.function(
-        lambda clip: {"logits": function.concrete(clip)[0]},
+        lambda clip: {"logits": function(clip)["logits"]},
         input_signature=[source.signature.clip_spec()],
     )
     signatures = {"serving_default": serve}
@@ -112,4 +112,4 @@ def test_what_a_runtime_refuses_is_said(tmp_path, capsys):
     (tmp_path / "net.onnx").write_bytes(b"no network")
     target = str(tmp_path / "net.onnx")
     assert main(["benchmark", target, "--runtime", "onnxruntime"]) == 1
-    assert "net.onnx: onnxruntime cannot load it: " in capsys.readouterr().err
+    assert "net.onnx: ONNX Runtime cannot load it: " in capsys.readouterr().err
