@@ -35,6 +35,7 @@ TENSORRT_RTX = [
     "tensorrt-rtx-cu13-bindings>=1.7,<1.8",
     "tensorrt-rtx-cu13-libs>=1.7,<1.8",
 ]
+ON_X86_64 = [f'{name}; platform_machine == "x86_64"' for name in TENSORRT_RTX]
 # Runs engines.
 CUDA = ["cuda-bindings>=12.8,<14"]
 # Files elsewhere: HTTP and S3. Google Cloud Storage has a package of its own.
@@ -60,6 +61,7 @@ EXTRAS = {
     # PyTorch as the Keras backend and for importing published checkpoints.
     "torch": ["torch>=2.13,<2.14"],
     "test": [
+        *ON_X86_64,
         *JAX,
         *ONNX,
         *REMOTE,

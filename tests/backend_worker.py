@@ -71,7 +71,7 @@ def layers_with_forms():
             made[f"filter_{form}_{border}"] = layer, [frames, filters]
         layer = layers.DynamicMotionFilter(form=form)
         made[f"filter_{form}_colours"] = layer, [frames, colour_filters]
-    for method in ("cholesky", "elimination", "conjugate_gradient"):
+    for method in ("cholesky", "newton", "conjugate_gradient"):
         solver = layers.FilterSolver(3, ridge=0.01, method=method)
         made[f"solver_{method}"] = solver, np.abs(frames)
     return made

@@ -33,7 +33,7 @@ def fold(
         pool_form: Form of the pools, see :class:`~keras_dynamonet.layers.MaxPool3D`.
         filter_form: Form of the frame filter, see
             :class:`~keras_dynamonet.layers.DynamicMotionFilter`.
-        solver_method: `"cholesky"` or `"elimination"`, see
+        solver_method: `"cholesky"` or `"newton"`, see
             :class:`~keras_dynamonet.layers.FilterSolver`.
 
     Returns:

@@ -121,7 +121,7 @@ def convert(
         conv_form="traced",
         pool_form="native",
         filter_form="patches",
-        solver_method="elimination",
+        solver_method="newton",
     )
     model = tidy(_convert_graph(folded, source.outputs, opset), _metadata(source))
     check(model)

@@ -34,6 +34,9 @@ from keras_dynamonet.files import atomic_path
 PRECISIONS = ("float32", "float16", "bfloat16", "int8")
 
 _MIB = 1 << 20
+# TensorRT-RTX has neither float32 products nor float32 3D convolutions for Turing; the
+# filters are solved in float32 whatever the precision of the backbone.
+_WITHOUT_FLOAT32 = ("7.5",)
 
 
 @dataclass(frozen=True)
@@ -242,10 +245,11 @@ def build_engine(
 
 @functools.cache
 def buildable_capabilities(tensorrt: TensorRT) -> tuple[str, ...]:
-    """The GPUs that TensorRT-RTX builds for from anywhere, e.g. `("7.5", "8.0")`."""
+    """The GPUs that TensorRT-RTX builds our engines for, e.g. `("8.0", "8.6")`."""
     members = getattr(tensorrt.module, "ComputeCapability", None)
     numbers = [n[2:] for n in getattr(members, "__members__", {}) if n.startswith("SM")]
-    return tuple(f"{n[:-1]}.{n[-1]}" for n in sorted(numbers, key=int))
+    names = (f"{n[:-1]}.{n[-1]}" for n in sorted(numbers, key=int))
+    return tuple(name for name in names if name not in _WITHOUT_FLOAT32)
 
 
 def _compute_capabilities(

@@ -118,7 +118,7 @@ def convert(
         conv_form="stacked",
         pool_form="planar",
         filter_form="patches",
-        solver_method="elimination",
+        solver_method="newton",
     )
     content = _convert_graph(folded, source.outputs, precision, batch)
     if precision == "int8":

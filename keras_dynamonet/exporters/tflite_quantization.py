@@ -8,7 +8,7 @@ tensor kept, and rewritten operator by operator.
 
 INT8 are the backbone and the convolutions of the motion descriptor. In float32 stay
 the normalisation of pixels, the normal equations of the filters (products of eight-bit
-numbers do not fit eight bits, and elimination divides by small differences of them),
+numbers do not fit eight bits, and their solution multiplies what rounding leaves),
 the filtered frames, whose eight bits are the result itself, and the last dense layers.
 """
 

@@ -32,7 +32,7 @@ class FilterSolver(keras.layers.Layer):
             cost: the colours of a thing move together.
         per_channel: One kernel for each colour instead of a shared one.
         method: `"cholesky"`; or, made of sums and products only for exporters, which
-            have no linear solve, `"elimination"` (`k * k` steps, as exact) or
+            have no linear solve, `"newton"` (a few products of matrices, as exact) or
             `"conjugate_gradient"` (`2 * k * k` steps, to 1e-3).
 
     Input shape:

@@ -41,10 +41,10 @@ def test_folded_network_equals_the_original(form, stem, options):
     assert not any(unit.norm for unit in conv_norms(folded))
 
 
-def test_elimination_solves_as_well_as_cholesky():
+def test_newton_solves_as_well_as_cholesky():
     network = tiny_network(kernel_size=5)
     clips = moving_clips(3, network.num_frames, network.frame_size[0])
-    folded = fold(network, solver_method="elimination")
+    folded = fold(network, solver_method="newton")
     for name in ("motion_filters", "logits"):
         np.testing.assert_allclose(folded(clips)[name], network(clips)[name], atol=2e-3)
 
@@ -77,7 +77,7 @@ def test_global_policy_neither_matters_nor_changes():
 def test_original_is_left_alone():
     network = tiny_network()
     before = network.get_weights()
-    fold(network, filter_form="patches", solver_method="elimination")
+    fold(network, filter_form="patches", solver_method="newton")
     for old, new in zip(before, network.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
     assert network.frame_filter.form == "auto"

@@ -4,6 +4,7 @@ import logging
 import numpy as np
 import pytest
 
+from keras_dynamonet import DynamoNet
 from keras_dynamonet.errors import MissingExtraError, UserError
 from keras_dynamonet.exporters import tensorrt_engine, tensorrt_network
 from keras_dynamonet.exporters.calibration import share_out
@@ -139,6 +140,29 @@ def test_bfloat16_engines_are_built_too(models):
 
 
 @pytest.mark.parametrize(
+    ("preset", "convolutions"), [("nano-16f", 17), ("resnext101-16f", 104)]
+)
+def test_engines_of_whole_presets_are_built(preset, convolutions):
+    model = DynamoNet.from_preset(preset, num_classes=400)
+    clips = np.zeros((2, model.num_frames, *model.frame_size, 3), "uint8")
+    proto = convert(ExportSource(model, share_out(clips, 1), ("probabilities",)))
+    onnx_bytes = with_float_biases(proto).SerializeToString()
+    settings = EngineSettings(
+        min_batch=1,
+        opt_batch=4,
+        max_batch=8,
+        compute_capabilities=("8.6", "8.9"),
+        flavour="tensorrt_rtx",
+    )
+    engine, network = build_engine(onnx_bytes, settings)
+    assert len(engine) > 4 * model.backbone.count_params()
+    assert network.layers["CONVOLUTION FLOAT"] >= convolutions
+    shape = model.num_frames, *model.frame_size, 3
+    assert network.profile == {"clip": tuple((n, *shape) for n in (1, 4, 8))}
+    assert not any(kind.startswith("LOOP") for kind in network.layers)
+
+
+@pytest.mark.parametrize(
     ("machine", "message"),
     [
         (Machine({}, "8.9"), "needs tensorrt_rtx 1.7"),
@@ -193,8 +217,9 @@ def test_impossible_options_are_refused(small, tmp_path, monkeypatch):
 
     ada = {"compute_capabilities": ("8.9",)}
     export("Engines come in float32.*not in int4", precision="int4")
-    export("no GPU here.*no driver.*Name compute capabilities: 7.5")
+    export("no GPU here.*no driver.*Name compute capabilities: 8.0")
     export("cannot build for compute capability 9.0", compute_capabilities=("9.0",))
+    export("cannot build for compute capability 7.5", compute_capabilities=("7.5",))
     export("no timing cache", timing_cache=tmp_path / "cache", **ada)
     export("bfloat16 engine can only be compared on a GPU", precision="bfloat16", **ada)
     export("1 <= min <= opt <= max. Received: 1, 9, 8", opt_batch=9)
