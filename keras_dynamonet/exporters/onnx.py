@@ -172,15 +172,22 @@ def _check_opset(opset):
 def _convert_graph(folded, outputs, opset):
     import tf2onnx
 
-    function = make_inference_function(folded, outputs)
+    from keras_dynamonet.exporters.onnx_kernels import (
+        put_back_kernels,
+        take_out_kernels,
+    )
+
+    graph_def = make_inference_function(folded, outputs).graph_def
+    kernels = take_out_kernels(graph_def)
     with _quiet("tensorflow", "tf2onnx"):
         model, _ = tf2onnx.convert.from_graph_def(
-            function.graph_def,
+            graph_def,
             name=folded.name,
-            input_names=[f"{INPUT}:0"],
+            input_names=[f"{name}:0" for name in (INPUT, *kernels)],
             output_names=[f"{name}:0" for name in outputs],
             opset=opset,
         )
+    put_back_kernels(model, kernels)
     return model
 
 

@@ -6,7 +6,9 @@ import pytest
 
 from keras_dynamonet.errors import MissingExtraError, UserError
 from keras_dynamonet.exporters.calibration import share_out
+from keras_dynamonet.exporters.folding import fold
 from keras_dynamonet.exporters.parity import Tolerance, compare
+from keras_dynamonet.exporters.signature import make_inference_function
 from keras_dynamonet.exporters.source import ExportSource
 from tests.exporters.networks import moving_clips, tiny_network
 
@@ -26,6 +28,7 @@ from keras_dynamonet.exporters.onnx_graph import (  # noqa: E402
     set_groups,
     three_dimensional,
 )
+from keras_dynamonet.exporters.onnx_kernels import take_out_kernels  # noqa: E402
 from keras_dynamonet.exporters.onnx_precision import (  # noqa: E402
     cast_backbone,
     convolution_types,
@@ -45,6 +48,19 @@ def pooled():
         "pooled", backbone={"stc_ratio": 4, "size": 16}, filter_source="generated"
     )
     return ExportSource(network, share_out(moving_clips(12, 4, 16), 12))
+
+
+def test_kernels_do_not_pass_through_the_converter(source):
+    graph_def = make_inference_function(
+        fold(source.model, conv_form="traced"), ["logits"]
+    ).graph_def
+    before = graph_def.ByteSize()
+    kernels = take_out_kernels(graph_def)
+    assert kernels and all(kernel.ndim == 5 for kernel in kernels.values())
+    saved = sum(kernel.nbytes for kernel in kernels.values())
+    assert graph_def.ByteSize() < before - 0.9 * saved
+    kinds = {node.name: node.op for node in graph_def.node}
+    assert {kinds[name] for name in kernels} == {"Placeholder"}
 
 
 def run_model(model, clips, tmp_path):
