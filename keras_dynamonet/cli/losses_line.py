@@ -41,5 +41,7 @@ def _part(logs: Mapping[str, float], prefix: str) -> str:
 
 
 def _speed(logs: Mapping[str, float]) -> str:
-    waiting = 100 * logs["data_wait_share"]
-    return f"{logs['clips_per_second']:.0f} clips/s, {waiting:.0f} % waiting for data"
+    speed = f"{logs['clips_per_second']:.0f} clips/s"
+    if "data_wait_share" in logs:
+        speed += f", {100 * logs['data_wait_share']:.0f} % waiting for data"
+    return speed

@@ -95,6 +95,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     argv = sys.argv[1:] if argv is None else list(argv)
     arguments = make_parser(argv).parse_args(argv)
+    arguments.argv = argv
     accept_any_name()
     setup_logging(verbose=arguments.verbose)
     try:

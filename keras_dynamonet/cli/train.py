@@ -1,8 +1,10 @@
 """`dynamonet train` and `dynamonet pretrain`: from video files to a model."""
 
 import argparse
+import contextlib
 import dataclasses
-from typing import Any
+import logging
+from typing import TYPE_CHECKING, Any
 
 from keras_dynamonet.cli.flags import add_setting_flags, given_settings
 from keras_dynamonet.cli.losses_line import epoch_line
@@ -12,11 +14,21 @@ from keras_dynamonet.cli.output import (
     result_console,
     say,
 )
+from keras_dynamonet.cli.supervision import (
+    end_with_parent,
+    is_supervised,
+    leave_at_once,
+    run_supervised,
+)
 from keras_dynamonet.errors import UsageError, UserError
 from keras_dynamonet.training.config import TrainConfig
 from keras_dynamonet.training.experiments import EXPERIMENTS, experiment_settings
 from keras_dynamonet.training.run_directory import RunDirectory, load_run_config
 from keras_dynamonet.training.settings import from_settings, load_settings
+
+if TYPE_CHECKING:
+    from keras_dynamonet.training.distribution import Distribution
+    from keras_dynamonet.training.trainer import RunResult
 
 TRAIN_EXAMPLES = """\
 examples:
@@ -24,6 +36,8 @@ examples:
   dynamonet train videos --unlabelled more_videos --run runs/semi
   dynamonet train videos --init runs/pretrain --run runs/tuned
   dynamonet train --resume runs/first
+  dynamonet train videos --devices 8 --batch-size 128 --scale-learning-rate linear
+  KERAS_BACKEND=jax srun dynamonet train videos --coordinator auto --run runs/many
 """
 
 PRETRAIN_EXAMPLES = """\
@@ -69,6 +83,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     pretrain.set_defaults(task="frames", home="runs/pretrain")
 
     for parser in (train, pretrain):
+        _add_machine_flags(parser)
         parser.add_argument(
             "--run",
             metavar="RUN",
@@ -100,6 +115,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Trains, or goes on training."""
+    if arguments.coordinator is not None and not is_supervised():
+        return run_supervised(arguments.argv)
     if arguments.resume is not None:
         _refuse_other_arguments(arguments)
         config = load_run_config(RunDirectory(arguments.resume))
@@ -107,16 +124,42 @@ def run(arguments: argparse.Namespace) -> int:
         config = make_config(arguments)
         # Told at once rather than when TensorFlow is loaded.
         RunDirectory(config.run_dir).check_free(overwrite=arguments.overwrite)
-    _show(config)
     load_tensorflow(verbose=arguments.verbose)
+    from keras_dynamonet.training.machines import Machines, join
+
+    names = ("devices", "coordinator", "processes", "process_index")
+    distribution = join(Machines(**{name: getattr(arguments, name) for name in names}))
+    if distribution.is_main:
+        _show(config, distribution)
+    else:
+        logging.getLogger("keras_dynamonet").setLevel(logging.WARNING)
+    if distribution.num_processes == 1:
+        result = _train(arguments, config, distribution)
+    else:
+        end_with_parent()
+        with leave_at_once():
+            result = _train(arguments, config, distribution)
+    if distribution.is_main:
+        _report(arguments, result)
+    return 0
+
+
+def _train(
+    arguments: argparse.Namespace, config: TrainConfig, distribution: "Distribution"
+) -> "RunResult":
     from keras_dynamonet.cli.progress import TrainingProgress
     from keras_dynamonet.training.trainer import resume, train
 
-    with TrainingProgress() as progress:
+    with contextlib.ExitStack() as stack:
+        shared = {"distribution": distribution}
+        if distribution.is_main:
+            shared["callbacks"] = [stack.enter_context(TrainingProgress())]
         if arguments.resume is not None:
-            result = resume(arguments.resume, callbacks=[progress])
-        else:
-            result = train(config, overwrite=arguments.overwrite, callbacks=[progress])
+            return resume(arguments.resume, **shared)
+        return train(config, overwrite=arguments.overwrite, **shared)
+
+
+def _report(arguments: argparse.Namespace, result: "RunResult") -> None:
     outcome = {
         "run": str(result.run.path),
         "best_model": str(result.run.best),
@@ -131,7 +174,6 @@ def run(arguments: argparse.Namespace) -> int:
         print_json(outcome)
     else:
         _show_outcome(outcome, learnt_actions="accuracy" in outcome)
-    return 0
 
 
 def make_config(arguments: argparse.Namespace) -> TrainConfig:
@@ -178,7 +220,29 @@ def _refuse_other_arguments(arguments: argparse.Namespace) -> None:
         )
 
 
-def _show(config: TrainConfig) -> None:
+def _add_machine_flags(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group(
+        "machines", "what to compute on; --resume takes them, too"
+    )
+    group.add_argument(
+        "--devices",
+        type=int,
+        metavar="N",
+        help="devices, e.g. GPUs, of each process (default: 1; with --coordinator all)",
+    )
+    group.add_argument(
+        "--coordinator",
+        metavar="HOST:PORT",
+        help="address of process 0, for several processes (needs KERAS_BACKEND=jax); "
+        "auto: found from SLURM, Open MPI or Kubernetes",
+    )
+    group.add_argument("--processes", type=int, metavar="N", help="number of processes")
+    group.add_argument(
+        "--process-index", type=int, metavar="N", help="which of them this is, from 0"
+    )
+
+
+def _show(config: TrainConfig, distribution: "Distribution") -> None:
     """Writes all settings, a line for each group."""
     groups: dict[str, list[str]] = {}
     for field in dataclasses.fields(config):
@@ -187,6 +251,8 @@ def _show(config: TrainConfig) -> None:
         if value is not None and value != {}:
             pair = f"{field.name}={shown}"
             groups.setdefault(field.metadata["group"], []).append(pair)
+    shares = distribution.describe(config).items()
+    groups["distribution"] = [f"{name}={value}" for name, value in shares]
     for heading, pairs in groups.items():
         say(f"{heading + ':':<14}{'  '.join(pairs)}")
 

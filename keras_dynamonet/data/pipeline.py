@@ -114,7 +114,7 @@ def training_dataset(
 
     return (
         tf.data.Dataset.range(start_step * local_batch, np.iinfo(np.int64).max)
-        .map(load, num_parallel_calls=_num_workers(workers), deterministic=True)
+        .map(load, num_parallel_calls=num_workers(workers), deterministic=True)
         .batch(local_batch, drop_remainder=True)
         .prefetch(_BATCHES_AHEAD)
     )
@@ -199,7 +199,7 @@ def evaluation_dataset(
 
     return (
         tf.data.Dataset.range(len(manifest))
-        .map(load, num_parallel_calls=_num_workers(workers), deterministic=True)
+        .map(load, num_parallel_calls=num_workers(workers), deterministic=True)
         .unbatch()
         .batch(batch_size)
         .prefetch(_BATCHES_AHEAD)
@@ -211,7 +211,12 @@ def _check_batch_size(batch_size: int) -> None:
         raise ValueError(f"`batch_size` must be at least 1. Received: {batch_size}.")
 
 
-def _num_workers(workers: int | None) -> int:
+def num_workers(workers: int | None) -> int:
+    """Decoding threads: as many as given, or one for each processor, at most 16.
+
+    Raises:
+        ValueError: `workers` is less than 1.
+    """
     if workers is None:
         return min(os.cpu_count() or 1, _MAX_DEFAULT_WORKERS)
     if workers < 1:

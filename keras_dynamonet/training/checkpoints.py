@@ -119,12 +119,18 @@ def restore_metrics(path: Path, model: keras.Model) -> None:
         variable.assign(np.asarray(value).astype(variable.dtype))
 
 
-def save_for_inference(path: Path, model: keras.Model) -> None:
-    """Writes architecture and weights alone: about a third of a checkpoint."""
+def inference_copy(model: keras.Model) -> keras.Model:
+    """Architecture and weights alone, without optimizer or distribution."""
     copy = type(model).from_config(model.get_config())
     if not copy.built:
         copy.build_from_config(model.get_build_config())
     copy.set_weights(model.get_weights())
+    return copy
+
+
+def save_for_inference(path: Path, model: keras.Model) -> None:
+    """Writes architecture and weights alone: about a third of a checkpoint."""
+    copy = inference_copy(model)
     with atomic_path(path) as temporary:
         copy.save(temporary)
 

@@ -157,11 +157,27 @@ class TrainConfig:
     )
 
     epochs: int = setting(30, "optimisation", "passes over the training videos")
-    batch_size: int = setting(16, "optimisation", "clips a step")
+    batch_size: int = setting(16, "optimisation", "clips a step, over all devices")
     optimizer: str = setting(
         "adamw", "optimisation", "sgd is Nesterov's", choices=("adamw", "sgd")
     )
     learning_rate: float = setting(1e-3, "optimisation", "highest learning rate")
+    scale_learning_rate: str = setting(
+        "none",
+        "optimisation",
+        "linear: the learning rates are meant for --learning-rate-batch clips a step "
+        "and grow in proportion to --batch-size",
+        choices=("none", "linear"),
+    )
+    learning_rate_batch: int = setting(
+        16, "optimisation", "clips a step that linearly scaled rates are meant for"
+    )
+    sync_batch_norm: bool | None = setting(
+        None,
+        "optimisation",
+        "with several devices, normalise with the statistics of all clips of a step; "
+        "default: on with JAX, which always does, off with TensorFlow",
+    )
     layer_decay: float = setting(
         1.0, "optimisation", "share of the learning rate that each lower stage has"
     )
@@ -223,7 +239,12 @@ class TrainConfig:
     def __post_init__(self):
         for field in dataclasses.fields(self):
             self._check_choice(field)
-        for name in ("epochs", "batch_size", "steps_per_execution"):
+        for name in (
+            "epochs",
+            "batch_size",
+            "learning_rate_batch",
+            "steps_per_execution",
+        ):
             self._require(name, getattr(self, name) >= 1, "must be at least 1")
         for name in (
             "checkpoint_steps",
@@ -286,6 +307,17 @@ class TrainConfig:
     def _require(self, name: str, holds: bool, rule: str) -> None:
         if not holds:
             raise UserError(f"`{name}` {rule}. Received: {name}={getattr(self, name)}.")
+
+    @property
+    def peak_learning_rate(self) -> float:
+        """The highest learning rate, scaled to the size of a step if asked for.
+
+        `linear` follows Goyal et al., 2017: `k` times the clips a step, `k` times the
+        learning rate.
+        """
+        if self.scale_learning_rate == "linear":
+            return self.learning_rate * self.batch_size / self.learning_rate_batch
+        return self.learning_rate
 
     def to_dict(self) -> dict[str, Any]:
         """All settings, ready for JSON."""

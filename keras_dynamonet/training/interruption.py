@@ -32,8 +32,13 @@ class StopRequest:
     SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
     def __init__(self):
-        self.requested = False
+        self._noted = False
         self._previous = {}
+
+    @property
+    def requested(self) -> bool:
+        """Whether a signal has asked to stop."""
+        return self._noted
 
     def __enter__(self) -> "StopRequest":
         if threading.current_thread() is threading.main_thread():
@@ -46,9 +51,9 @@ class StopRequest:
             signal.signal(number, handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.requested and number == signal.SIGINT:
+        if self._noted and number == signal.SIGINT:
             raise KeyboardInterrupt
-        self.requested = True
+        self._noted = True
         logger.warning(
             "Stopping after this step and writing a checkpoint; "
             "press Ctrl-C again to stop at once."

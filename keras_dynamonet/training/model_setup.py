@@ -89,13 +89,15 @@ def compile_model(
 ) -> None:
     """Compiles a model with the optimizer and losses of a configuration.
 
-    What the configuration freezes is frozen first.
+    What the configuration freezes is frozen first, and normalisations are synchronised.
 
     Raises:
         UserError: If the frame loss is unknown.
     """
     until = None if config.freeze == "none" else config.freeze
     freeze(model, until, batch_norm=config.frozen_norm)
+    if config.sync_batch_norm and keras.backend.backend() == "tensorflow":
+        synchronise_batch_norm(model)
     scales = None
     if config.layer_decay < 1:
         scales = layer_rate_scales(model, config.layer_decay)
@@ -108,13 +110,24 @@ def compile_model(
             action_loss_weight=1.0 if config.task == "actions" else 0.0,
             frame_loss_weight=config.frame_loss_weight,
             teacher_weight=config.teacher_weight,
-            jit_compile=config.jit,
+            # Uncompiled, JAX would run a step operation by operation.
+            jit_compile=config.jit or keras.backend.backend() == "jax",
             steps_per_execution=config.steps_per_execution,
         )
     except ValueError as error:
         raise UserError(str(error)) from error
     # Variables made while `fit` traces its step would make it trace a second time.
     model.optimizer.build(model.trainable_variables)
+
+
+def synchronise_batch_norm(model: keras.Model) -> None:
+    """Lets the normalisations of all replicas share the statistics of their clips.
+
+    For TensorFlow; it is a matter of the training, and no part of the model's file.
+    """
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.synchronized = True
 
 
 def copy_weights(

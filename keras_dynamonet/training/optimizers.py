@@ -38,7 +38,7 @@ def make_optimizer(
     """
     total_steps = config.epochs * steps_per_epoch
     schedule = WarmupCosine(
-        config.learning_rate,
+        config.peak_learning_rate,
         total_steps,
         warmup_steps=min(total_steps, round(config.warmup_epochs * steps_per_epoch)),
         final_share=config.final_learning_rate,

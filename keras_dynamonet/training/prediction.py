@@ -95,9 +95,7 @@ def predict_videos(
         workers=workers,
     )
     return [
-        VideoPrediction(
-            video.path, video.means and video.means["logits"], video.error
-        )
+        VideoPrediction(video.path, video.means and video.means["logits"], video.error)
         for video in describe(paths, progress)
     ]
 

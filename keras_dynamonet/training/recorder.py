@@ -3,7 +3,6 @@
 import dataclasses
 import math
 import time
-import warnings
 from collections.abc import Iterable, Mapping
 
 import keras
@@ -17,6 +16,7 @@ from keras_dynamonet.training.checkpoints import (
     save_checkpoint,
     save_for_inference,
 )
+from keras_dynamonet.training.distribution import Distribution
 from keras_dynamonet.training.interruption import StopRequest, TrainingInterrupted
 from keras_dynamonet.training.run_directory import RunDirectory
 
@@ -38,6 +38,7 @@ class Recorder(keras.callbacks.Callback):
         validation: Finite dataset as `evaluate` takes it, or `None`.
         checkpoint_steps: Steps between checkpoints, beside one at each epoch's end.
         validation_callbacks: Told of each step of validation.
+        distribution: How steps are shared out; the main process alone writes.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Recorder(keras.callbacks.Callback):
         validation: tf.data.Dataset | None = None,
         checkpoint_steps: int | None = None,
         validation_callbacks: Iterable[keras.callbacks.Callback] = (),
+        distribution: Distribution | None = None,
     ):
         super().__init__()
         self._run = run
@@ -57,6 +59,7 @@ class Recorder(keras.callbacks.Callback):
         self._validation = validation
         self._checkpoint_steps = checkpoint_steps
         self._validation_callbacks = [_StopCheck(self), *validation_callbacks]
+        self._distribution = distribution or Distribution()
         self._first_step = state.step_in_epoch
         self._restore_metrics = state.step_in_epoch > 0 and not state.unvalidated
         self._started = time.monotonic() - state.seconds
@@ -91,7 +94,9 @@ class Recorder(keras.callbacks.Callback):
         if state.best_score is None or score > state.best_score:
             state.best_score, state.best_epoch = score, epoch + 1
             self._check_weights()
-            save_for_inference(self._run.best, self.model)
+            if self._distribution.is_main:
+                with self._distribution.local():
+                    save_for_inference(self._run.best, self.model)
         # The checkpoint comes last: a run killed before it ends this epoch once more.
         self._save()
         if epoch + 1 < self.params["epochs"]:
@@ -103,12 +108,9 @@ class Recorder(keras.callbacks.Callback):
             self._validation_callbacks, model=self.model
         )
         chain.set_params(self.params)
-        with warnings.catch_warnings():
-            # A dataset that leaves out bad files ends when it ends.
-            warnings.filterwarnings("ignore", message="Your input ran out of data")
-            results = self.model.evaluate(
-                self._validation, callbacks=chain, return_dict=True, verbose=0
-            )
+        results = self.model.evaluate(
+            self._validation, callbacks=chain, return_dict=True, verbose=0
+        )
         return {f"val_{name}": value for name, value in results.items()}
 
     def stop_if_requested(self) -> None:
@@ -132,7 +134,12 @@ class Recorder(keras.callbacks.Callback):
         self._check_weights()
         state = self._state
         state.seconds = time.monotonic() - self._started
-        save_checkpoint(self._run.last, self.model, state)
+        if not self._distribution.is_main:
+            return
+        # Keras makes variables while it saves; shared out, they would wait for the
+        # other processes.
+        with self._distribution.local():
+            save_checkpoint(self._run.last, self.model, state)
         self._run.write_history(state.history)
         summary = {**dataclasses.asdict(state), "step": state.step}
         del summary["history"]

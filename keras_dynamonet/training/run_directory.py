@@ -140,11 +140,17 @@ class RunDirectory:
             return False
         return {"data", "run_dir", "task"} <= settings.keys()
 
-    def add_bad_files(self, found: dict[str, list[dict]]) -> None:
-        """Adds to `bad_files.json`, lists of `path`, `reason` and `count` by kind."""
-        known = (
-            json.loads(self.bad_files.read_text()) if self.bad_files.exists() else {}
-        )
+    def add_bad_files(
+        self, found: dict[str, list[dict]], process_index: int = 0
+    ) -> None:
+        """Adds to `bad_files.json`, lists of `path`, `reason` and `count` by kind.
+
+        Further processes, which read other videos, have `bad_files.1.json` and so on.
+        """
+        file = self.bad_files
+        if process_index:
+            file = file.with_suffix(f".{process_index}.json")
+        known = json.loads(file.read_text()) if file.exists() else {}
         merged = {}
         for kind, files in found.items():
             by_path = {file["path"]: file for file in known.get(kind, [])}
@@ -153,7 +159,15 @@ class RunDirectory:
                 count = earlier["count"] + file["count"]
                 by_path[file["path"]] = {**file, "count": count}
             merged[kind] = [by_path[path] for path in sorted(by_path)]
-        self.write_json(self.bad_files, merged)
+        self.write_json(file, merged)
+
+    def add_resumption(self, step: int, distribution: dict[str, Any]) -> None:
+        """Notes in `environment.json` that the run goes on, where, and on what."""
+        document = json.loads(self.environment.read_text())
+        started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        resumption = {"step": step, "started": started, "distribution": distribution}
+        document.setdefault("resumed", []).append(resumption)
+        self.write_json(self.environment, document)
 
     def write_json(self, path: Path, document: Any) -> None:
         """Writes one of the JSON files, whole or not at all."""

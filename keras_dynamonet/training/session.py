@@ -16,12 +16,13 @@ from keras_dynamonet.training.checkpoints import RunState
 from keras_dynamonet.training.config import TrainConfig
 from keras_dynamonet.training.data_clock import DataClock
 from keras_dynamonet.training.data_errors import original_errors
-from keras_dynamonet.training.interruption import StopRequest
+from keras_dynamonet.training.distribution import Distribution
 from keras_dynamonet.training.recorder import Recorder
 from keras_dynamonet.training.run_directory import RunDirectory
 from keras_dynamonet.training.tensorboard_log import TensorBoardLog
 from keras_dynamonet.training.throughput import Throughput
 from keras_dynamonet.training.training_data import TrainingData, make_augmentation
+from keras_dynamonet.training.validation_data import validation_dataset
 
 SHOWN_CLIPS = 3
 """Clips whose predicted frames go into the TensorBoard log."""
@@ -38,6 +39,7 @@ class Session:
         model: Compiled, with its optimizer where `state` left it.
         spec: The clips that the model takes.
         state: Where the run is; kept up to date.
+        distribution: How steps are shared out.
         bad_files: Collects the videos that cannot be read.
     """
 
@@ -47,10 +49,11 @@ class Session:
     model: keras.Model
     spec: ClipSpec
     state: RunState
+    distribution: Distribution = field(default_factory=Distribution)
     bad_files: BadFileLog = field(default_factory=BadFileLog)
 
     def __post_init__(self):
-        self._clock = DataClock()
+        self._clock = None if self.distribution.reads_ahead else DataClock()
 
     def fit(self, callbacks: Iterable[keras.callbacks.Callback] = ()) -> None:
         """Trains to the end of the last epoch.
@@ -66,7 +69,7 @@ class Session:
             TrainingInterrupted: If a signal asks to stop.
         """
         state, epochs, callbacks = self.state, self.config.epochs, list(callbacks)
-        with StopRequest() as stop:
+        with self.distribution.stop_request() as stop:
             recorder = Recorder(
                 self.run,
                 state,
@@ -74,19 +77,20 @@ class Session:
                 validation=self._validation(),
                 checkpoint_steps=self.config.checkpoint_steps,
                 validation_callbacks=callbacks,
+                distribution=self.distribution,
             )
             chain = keras.callbacks.CallbackList(
                 [
                     Throughput(self._clock, self.config.batch_size),
                     recorder,
-                    self._tensorboard(),
+                    *([self._tensorboard()] if self.distribution.is_main else ()),
                     *callbacks,
                 ],
                 add_history=True,
                 model=self.model,
             )
             chain.set_params(self._params())
-            with original_errors(self.bad_files):
+            with original_errors(self.bad_files), self.distribution.watch(self.run):
                 if state.unvalidated is not None:
                     chain.on_train_begin()
                     chain.on_epoch_end(state.epoch, dict(state.unvalidated))
@@ -103,7 +107,7 @@ class Session:
         if self.config.task == "frames":
             dataset = dataset.map(lambda clips, labels: clips)
         self.model.fit(
-            self._clock.attach(dataset),
+            self._clock.attach(dataset) if self._clock else dataset,
             initial_epoch=self.state.epoch,
             epochs=epochs,
             steps_per_epoch=self.state.steps_per_epoch - self.state.step_in_epoch,
@@ -118,6 +122,8 @@ class Session:
             "seed": self.config.seed,
             "augmentation": make_augmentation(self.config),
             "start_step": self.state.step,
+            "process_index": self.distribution.process_index,
+            "process_count": self.distribution.num_processes,
         }
         if self.config.data_service is not None:
             service = self.config.data_service
@@ -137,7 +143,7 @@ class Session:
     def _validation(self) -> tf.data.Dataset | None:
         if self.data.validation is None:
             return None
-        dataset = evaluation_dataset(
+        dataset = validation_dataset(
             self.data.validation,
             self.spec,
             batch_size=self.config.batch_size,
@@ -145,10 +151,12 @@ class Session:
             max_bad_share=self.config.max_bad_share,
             workers=self.config.workers,
             bad_file_log=self.bad_files,
+            process_index=self.distribution.process_index,
+            process_count=self.distribution.num_processes,
         )
         if self.config.task == "frames":
-            return dataset.map(lambda clips, labels, videos: clips)
-        return dataset.map(lambda clips, labels, videos: (clips, labels))
+            return dataset.map(lambda clips, labels, weights: (clips, None, weights))
+        return dataset
 
     def _tensorboard(self) -> TensorBoardLog:
         return TensorBoardLog(
@@ -156,6 +164,7 @@ class Session:
             steps_per_epoch=self.state.steps_per_epoch,
             first_step=self.state.step,
             clips=self._clips_to_show(),
+            distribution=self.distribution,
         )
 
     def _clips_to_show(self) -> np.ndarray | None:

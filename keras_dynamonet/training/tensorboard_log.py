@@ -16,6 +16,8 @@ import numpy as np
 import tensorflow as tf
 
 from keras_dynamonet.errors import UserError
+from keras_dynamonet.training.checkpoints import inference_copy
+from keras_dynamonet.training.distribution import Distribution
 
 
 class EventWriter:
@@ -91,6 +93,7 @@ class TensorBoardLog(keras.callbacks.Callback):
         first_step: Step that the run starts or goes on at.
         clips: A few clips `(clips, frames + 1, height, width, 3)`, uint8, to predict.
         every_steps: Steps between two points of a curve.
+        distribution: How steps are shared out; frames are predicted on one device.
     """
 
     def __init__(
@@ -101,6 +104,7 @@ class TensorBoardLog(keras.callbacks.Callback):
         first_step: int = 0,
         clips: np.ndarray | None = None,
         every_steps: int = 10,
+        distribution: Distribution | None = None,
     ):
         super().__init__()
         self._writers = {
@@ -111,6 +115,7 @@ class TensorBoardLog(keras.callbacks.Callback):
         self._first_step = first_step
         self._clips = clips
         self._every_steps = every_steps
+        self._distribution = distribution or Distribution()
 
     def on_train_batch_end(self, batch, logs=None):
         step = self._first_step + batch + 1
@@ -127,9 +132,15 @@ class TensorBoardLog(keras.callbacks.Callback):
             values = {f"epoch/{name}": value for name, value in values.items()}
             self._writers[part].scalars(values, step)
         if self._clips is not None:
-            predicted = self.model.predict_on_batch(self._clips)["next_frames"]
-            picture = prediction_sheet(self._clips, predicted)
+            picture = prediction_sheet(self._clips, self._predict_frames())
             self._writers["validation"].picture("next_frames", picture, step)
+
+    def _predict_frames(self) -> np.ndarray:
+        if self._distribution.num_devices == 1:
+            return self.model.predict_on_batch(self._clips)["next_frames"]
+        with self._distribution.local():
+            model = inference_copy(self.model)
+            return model.predict_on_batch(self._clips)["next_frames"]
 
 
 def prediction_sheet(

@@ -11,15 +11,17 @@ class Throughput(keras.callbacks.Callback):
     """Adds `clips_per_second` and `data_wait_share` to the logs.
 
     During an epoch they cover the last seconds, at its end the whole of it, less the
-    very first step of the process, in which TensorFlow traces the model.
+    very first step of the process, in which the model is traced and compiled.
 
     Args:
-        clock: Measures the waiting.
+        clock: Measures the waiting, or `None` where it cannot be seen.
         batch_size: Clips a step.
         window_seconds: How far back "the last seconds" reach.
     """
 
-    def __init__(self, clock: DataClock, batch_size: int, window_seconds: float = 10.0):
+    def __init__(
+        self, clock: DataClock | None, batch_size: int, window_seconds: float = 10.0
+    ):
         super().__init__()
         self._clock = clock
         self._batch_size = batch_size
@@ -48,14 +50,15 @@ class Throughput(keras.callbacks.Callback):
         logs.update(self._rates(self._begin if alone else self._start))
 
     def _mark(self, steps: int) -> tuple[float, int, float]:
-        return time.perf_counter(), steps, self._clock.seconds
+        waited = self._clock.seconds if self._clock else 0.0
+        return time.perf_counter(), steps, waited
 
     def _rates(self, start: tuple[float, int, float]) -> dict[str, float]:
         seconds, steps, waited = (
             now - then for now, then in zip(self._recent[-1], start, strict=True)
         )
         seconds = max(seconds, 1e-9)
-        return {
-            "clips_per_second": steps * self._batch_size / seconds,
-            "data_wait_share": min(1.0, waited / seconds),
-        }
+        rates = {"clips_per_second": steps * self._batch_size / seconds}
+        if self._clock:
+            rates["data_wait_share"] = min(1.0, waited / seconds)
+        return rates

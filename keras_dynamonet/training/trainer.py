@@ -1,6 +1,8 @@
 """The training program: from a configuration to a trained model in a run's folder."""
 
 import contextlib
+import dataclasses
+import json
 import logging
 import math
 from collections.abc import Iterable, Iterator
@@ -18,6 +20,7 @@ from keras_dynamonet.training.checkpoints import (
     restore_optimizer,
 )
 from keras_dynamonet.training.config import TrainConfig
+from keras_dynamonet.training.distribution import Distribution
 from keras_dynamonet.training.model_setup import build_model, compile_model
 from keras_dynamonet.training.run_directory import (
     RunDirectory,
@@ -44,7 +47,7 @@ class RunResult:
         best_epoch: Number of the best epoch, counted from 1.
         steps: Training steps.
         seconds: Wall-clock time, of all processes that worked on it together.
-        bad_files: Number of videos that could not be read.
+        bad_files: Number of videos that this process could not read.
     """
 
     run: RunDirectory
@@ -65,6 +68,7 @@ def train(
     *,
     overwrite: bool = False,
     callbacks: Iterable[keras.callbacks.Callback] = (),
+    distribution: Distribution | None = None,
 ) -> RunResult:
     """Trains a model from video files, and keeps everything in a run's folder.
 
@@ -76,6 +80,8 @@ def train(
         overwrite: Whether to replace an earlier run in the same folder.
         callbacks: Further Keras callbacks, e.g. a progress bar. Logs carry
             `clips_per_second` and `data_wait_share` beside losses and metrics.
+        distribution: How steps are shared out over devices and processes, as
+            `machines.join` gives it. Default: one process, one device.
 
     Returns:
         The outcome.
@@ -84,6 +90,7 @@ def train(
         UserError: If the configuration does not fit the data or the model.
         NonFiniteLossError: If the loss becomes NaN or infinite; names the step.
         TrainingInterrupted: If a signal asks to stop.
+        LostProcessError: If another process of the run was lost.
 
     Example:
 
@@ -93,34 +100,46 @@ def train(
     print(result.best["val_accuracy"])
     ```
     """
+    distribution = distribution or Distribution()
+    distribution.check(config)
     run = RunDirectory(config.run_dir)
     run.check_free(overwrite=overwrite)
-    _prepare_process(config)
-    data = load_training_data(config)
-    with _precision(config.precision):
-        model = build_model(config, data.class_names)
-        spec = clip_spec(config, model)
-        logger.info(
-            "%s parameters; a clip has %d + 1 frames of %d x %d pixels, %s",
-            f"{model.count_params():,}",
-            *(spec.num_frames, spec.size, spec.size),
-            f"{spec.fps:g} a second" if spec.fps else f"1 of {spec.stride} of a video",
-        )
-        state = RunState(
-            steps_per_epoch=math.ceil(len(data.train) / config.batch_size),
-            data_fingerprint=data.train.fingerprint(),
-        )
-        compile_model(model, config, state.steps_per_epoch)
-        # All that can be wrong with the arguments was found by now.
-        run.start()
-        config.save(run.config)
-        run.write_json(run.environment, _describe(data, model))
-        run.write_videos({"train": data.train, "validation": data.validation})
-        return _finish(Session(config, run, data, model, spec, state), callbacks)
+    with distribution.active():
+        _prepare_process(config)
+        data = load_training_data(config)
+        with _precision(config.precision), distribution.scope():
+            model = build_model(config, data.class_names)
+            spec = clip_spec(config, model)
+            logger.info(
+                "%s parameters; a clip has %d + 1 frames of %d x %d pixels, %s",
+                f"{model.count_params():,}",
+                *(spec.num_frames, spec.size, spec.size),
+                f"{spec.fps:g} a second"
+                if spec.fps
+                else f"1 of {spec.stride} of a video",
+            )
+            state = RunState(
+                steps_per_epoch=math.ceil(len(data.train) / config.batch_size),
+                data_fingerprint=data.train.fingerprint(),
+            )
+            compile_model(model, config, state.steps_per_epoch)
+        # All that can be wrong with the arguments was found by now, by every process.
+        _check_agreement(distribution, config, state)
+        if distribution.is_main:
+            run.start()
+            config.save(run.config)
+            description = _describe(data, model, distribution.describe(config))
+            run.write_json(run.environment, description)
+            run.write_videos({"train": data.train, "validation": data.validation})
+        session = Session(config, run, data, model, spec, state, distribution)
+        return _finish(session, callbacks)
 
 
 def resume(
-    run_dir: str | Path, *, callbacks: Iterable[keras.callbacks.Callback] = ()
+    run_dir: str | Path,
+    *,
+    callbacks: Iterable[keras.callbacks.Callback] = (),
+    distribution: Distribution | None = None,
 ) -> RunResult:
     """Goes on with a run that was stopped or killed, from its last checkpoint.
 
@@ -128,8 +147,9 @@ def resume(
     beginning.
 
     Args:
-        run_dir: Folder of the run.
+        run_dir: Folder of the run, which all processes see.
         callbacks: As for :func:`train`.
+        distribution: As for :func:`train`; it may be another one than before.
 
     Returns:
         The outcome.
@@ -137,26 +157,38 @@ def resume(
     Raises:
         UserError: If there is no run, or its data has changed since.
     """
+    distribution = distribution or Distribution()
     run = RunDirectory(run_dir)
     config = load_run_config(run)
-    if not run.last.exists():
+    distribution.check(config)
+    begun = run.last.exists()
+    distribution.check_agreement("The checkpoint", str(begun))
+    if not begun:
         logger.warning("%s has no checkpoint: starting from the beginning", run.path)
-        return train(config, overwrite=True, callbacks=callbacks)
-    remove_leftovers(run.path)
-    _prepare_process(config)
-    data = load_training_data(config)
-    with _precision(config.precision):
-        model, state = load_checkpoint(run.last)
-        if data.train.fingerprint() != state.data_fingerprint:
-            raise UserError(
-                f"{config.data}: has changed since {run.path} was started, so the run "
-                "cannot go on as it began. Start a new one from its weights with "
-                f"--init {run.path}."
-            )
-        compile_model(model, config, state.steps_per_epoch)
-        restore_optimizer(run.last, model)
+        return train(
+            config, overwrite=True, callbacks=callbacks, distribution=distribution
+        )
+    if distribution.is_main:
+        remove_leftovers(run.path)
+    with distribution.active():
+        _prepare_process(config)
+        data = load_training_data(config)
+        with _precision(config.precision), distribution.scope():
+            model, state = load_checkpoint(run.last)
+            if data.train.fingerprint() != state.data_fingerprint:
+                raise UserError(
+                    f"{config.data}: has changed since {run.path} was started, so the "
+                    "run cannot go on as it began. Start a new one from its weights "
+                    f"with --init {run.path}."
+                )
+            compile_model(model, config, state.steps_per_epoch)
+            restore_optimizer(run.last, model)
+        _check_agreement(distribution, config, state)
+        if distribution.is_main:
+            run.add_resumption(state.step, distribution.describe(config))
         spec = clip_spec(config, model)
-        return _finish(Session(config, run, data, model, spec, state), callbacks)
+        session = Session(config, run, data, model, spec, state, distribution)
+        return _finish(session, callbacks)
 
 
 def _finish(
@@ -167,9 +199,12 @@ def _finish(
     try:
         session.fit(callbacks)
     finally:
-        run.add_bad_files(session.bad_files.as_dict())
+        process_index = session.distribution.process_index
+        run.add_bad_files(session.bad_files.as_dict(), process_index)
         if len(session.bad_files):
             logger.warning("%s", session.bad_files.summary())
+    # The main process is writing the last checkpoint while the others are done.
+    session.distribution.wait_for_all("the end of the run")
     return RunResult(
         run=run,
         history=state.history,
@@ -186,6 +221,18 @@ def _prepare_process(config: TrainConfig) -> None:
         tf.config.experimental.enable_op_determinism()
 
 
+def _check_agreement(
+    distribution: Distribution, config: TrainConfig, state: RunState
+) -> None:
+    """Refuses processes that would train on other data or with other settings."""
+    settings = dataclasses.replace(
+        config, run_dir="", data="", video_root=None, workers=None
+    )
+    distribution.check_agreement("The settings", json.dumps(settings.to_dict()))
+    distribution.check_agreement("The training videos", state.data_fingerprint)
+    distribution.check_agreement("The step to go on from", str(state.step))
+
+
 @contextlib.contextmanager
 def _precision(policy: str) -> Iterator[None]:
     """Layers made inside compute in another number format."""
@@ -197,11 +244,12 @@ def _precision(policy: str) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-def _describe(data: TrainingData, model: keras.Model) -> dict:
+def _describe(data: TrainingData, model: keras.Model, distribution: dict) -> dict:
     """Where the run came from, for `environment.json`."""
     train, validation = data.train, data.validation
     return {
         **describe_environment(),
+        "distribution": distribution,
         "classes": data.class_names,
         "parameters": model.count_params(),
         "training_videos": len(train),

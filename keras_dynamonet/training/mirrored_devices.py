@@ -1,0 +1,52 @@
+"""Several GPUs of one host on the TensorFlow backend."""
+
+from contextlib import AbstractContextManager
+
+import tensorflow as tf
+
+from keras_dynamonet.errors import UserError
+from keras_dynamonet.training.config import TrainConfig
+from keras_dynamonet.training.distribution import Distribution
+
+
+class MirroredDevices(Distribution):
+    """`tf.distribute.MirroredStrategy` under plain `fit`.
+
+    Every device holds the weights and computes its share of the clips of a step; the
+    gradients are added up. With `sync_batch_norm` the result is that of one device with
+    the whole batch, but for the order of sums and the dropped inputs, which every
+    device draws alike.
+
+    Args:
+        num_devices: Devices to use: GPUs where there are any, else logical CPUs.
+
+    Raises:
+        UserError: If there are fewer.
+
+    Example:
+
+    ```python
+    train(config, distribution=MirroredDevices(8))
+    ```
+    """
+
+    reads_ahead = True
+
+    def __init__(self, num_devices: int):
+        kind = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
+        names = [device.name for device in tf.config.list_logical_devices(kind)]
+        if num_devices > len(names):
+            raise UserError(
+                f"--devices {num_devices}: TensorFlow sees {len(names)} {kind} here. "
+                "Lower --devices."
+            )
+        self.num_devices = num_devices
+        self._strategy = tf.distribute.MirroredStrategy(names[:num_devices])
+
+    def scope(self) -> AbstractContextManager:
+        return self._strategy.scope()
+
+    def batch_norm(self, config: TrainConfig) -> str:
+        if config.sync_batch_norm:
+            return "all clips of a step"
+        return "the clips of each device"

@@ -1,0 +1,93 @@
+"""Runs of several processes on the JAX backend, on loopback."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+from keras_dynamonet.training.run_directory import RunDirectory
+from tests.fresh_process import ROOT
+
+# No closed-form filters, whose compilation would take most of the time.
+CHANGES = {"filter_source": "generated", "teacher_weight": 0.0}
+
+
+def start_worker(*documents):
+    """Starts `tests/training/process_worker.py`."""
+    environment = {
+        **os.environ,
+        "KERAS_BACKEND": "jax",
+        "JAX_PLATFORMS": "cpu",
+        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+        "PYTHONPATH": str(ROOT),
+    }
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.training.process_worker"]
+        + [json.dumps(document, default=str) for document in documents],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+@pytest.mark.slow
+def test_a_lost_process_stops_the_others_and_one_goes_on_with_the_same_losses(
+    action_videos, tmp_path
+):
+    """Two epochs of three steps; the second of two processes dies after step 5.
+
+    One process takes over from the end of the first epoch: its steps 4 and 5 must have
+    the losses that the two had.
+    """
+    pytest.importorskip("jax")
+    run = RunDirectory(tmp_path / "run")
+    machines = {"coordinator": f"127.0.0.1:{free_port()}", "processes": 2}
+    shared = {"data": action_videos, "run_dir": run.path, "changes": CHANGES}
+    workers = [
+        start_worker(
+            {
+                **shared,
+                "losses": tmp_path / f"losses-{index}",
+                "machines": {**machines, "process_index": index},
+                "kill_after": 5 if index == 1 else None,
+            }
+        )
+        for index in range(2)
+    ]
+    assert workers[1].wait() < 0, workers[1].stderr.read()
+    killed = time.monotonic()
+    _, error = workers[0].communicate(timeout=60)
+    assert time.monotonic() - killed < 60
+    assert workers[0].returncode != 0
+    assert "was lost (killed, or its machine failed)" in error
+    assert f"dynamonet train --resume {run.path}" in error
+    assert json.loads(run.state.read_text())["step"] == 3
+    environment = json.loads(run.environment.read_text())
+    assert environment["distribution"]["processes"] == 2
+    assert environment["distribution"]["clips_a_process"] == 2
+
+    resumed = start_worker(
+        {"resume": True, "run_dir": run.path, "losses": tmp_path / "losses-one"}
+    )
+    _, error = resumed.communicate()
+    assert resumed.returncode == 0, error[-4000:]
+    both = [json.loads((tmp_path / f"losses-{k}").read_text()) for k in range(2)]
+    assert both[0][:5] == both[1]
+    one = json.loads((tmp_path / "losses-one").read_text())
+    assert one[:2] == pytest.approx(both[1][3:], abs=1e-4)
+    assert len(run.read_history()) == 2
+    [resumption] = json.loads(run.environment.read_text())["resumed"]
+    assert resumption["step"] == 3
+    assert resumption["distribution"]["processes"] == 1
