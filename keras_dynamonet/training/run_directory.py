@@ -147,10 +147,10 @@ class RunDirectory:
 
         Further processes, which read other videos, have `bad_files.1.json` and so on.
         """
-        file = self.bad_files
+        list_path = self.bad_files
         if process_index:
-            file = file.with_suffix(f".{process_index}.json")
-        known = json.loads(file.read_text()) if file.exists() else {}
+            list_path = list_path.with_suffix(f".{process_index}.json")
+        known = json.loads(list_path.read_text()) if list_path.exists() else {}
         merged = {}
         for kind, files in found.items():
             by_path = {file["path"]: file for file in known.get(kind, [])}
@@ -159,7 +159,7 @@ class RunDirectory:
                 count = earlier["count"] + file["count"]
                 by_path[file["path"]] = {**file, "count": count}
             merged[kind] = [by_path[path] for path in sorted(by_path)]
-        self.write_json(file, merged)
+        self.write_json(list_path, merged)
 
     def add_resumption(self, step: int, distribution: dict[str, Any]) -> None:
         """Notes in `environment.json` that the run goes on, where, and on what."""
