@@ -52,6 +52,9 @@ class Distribution:
         """Models made inside belong to this process alone."""
         return contextlib.nullcontext()
 
+    def prepare_optimizer(self, optimizer: keras.Optimizer) -> None:
+        """Lets an optimizer treat the gradient of a shared step as one."""
+
     def wait_for_all(self, name: str) -> None:
         """Returns once every process has come here."""
 

@@ -2,6 +2,7 @@
 
 from contextlib import AbstractContextManager
 
+import keras
 import tensorflow as tf
 
 from keras_dynamonet.errors import UserError
@@ -45,6 +46,20 @@ class MirroredDevices(Distribution):
 
     def scope(self) -> AbstractContextManager:
         return self._strategy.scope()
+
+    def prepare_optimizer(self, optimizer: keras.Optimizer) -> None:
+        """Clips the sum of all devices' gradients; Keras clips each device's share."""
+        clip = optimizer._clip_gradients
+
+        def clip_sum(gradients):
+            context = tf.distribute.get_replica_context()
+            present = [g for g in gradients if g is not None]
+            clipped = iter(clip(context.all_reduce("SUM", present)))
+            return [None if g is None else next(clipped) for g in gradients]
+
+        optimizer._clip_gradients = clip_sum
+        # They are added up already.
+        optimizer._all_reduce_sum_gradients = list
 
     def batch_norm(self, config: TrainConfig) -> str:
         if config.sync_batch_norm:

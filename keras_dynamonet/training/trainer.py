@@ -123,6 +123,7 @@ def train(
                 data_fingerprint=data.train.fingerprint(),
             )
             compile_model(model, config, state.steps_per_epoch)
+            distribution.prepare_optimizer(model.optimizer)
         # All that can be wrong with the arguments was found by now, by every process.
         _check_agreement(distribution, config, state)
         if distribution.is_main:
@@ -182,6 +183,7 @@ def resume(
                     f"with --init {run.path}."
                 )
             compile_model(model, config, state.steps_per_epoch)
+            distribution.prepare_optimizer(model.optimizer)
             restore_optimizer(run.last, model)
         _check_agreement(distribution, config, state)
         if distribution.is_main:

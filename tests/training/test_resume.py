@@ -95,7 +95,7 @@ def test_resume_without_a_checkpoint_starts_from_the_beginning(
     started = []
     monkeypatch.setattr(
         "keras_dynamonet.training.trainer.train",
-        lambda config, *, overwrite, callbacks: started.append((config, overwrite)),
+        lambda config, *, overwrite, **_: started.append((config, overwrite)),
     )
     resume(run.path)
     assert started == [(config, True)]
