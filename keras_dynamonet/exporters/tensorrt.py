@@ -213,6 +213,8 @@ def build_engine(
     targets = _compute_capabilities(tensorrt, settings, this_machine())
     builder, network, (logger, _) = parse(tensorrt, model)
     config = builder.create_builder_config()
+    # Ten bits of mantissa do not solve for filters. Whoever wants speed takes float16.
+    config.clear_flag(trt.BuilderFlag.TF32)
     pool = trt.MemoryPoolType.WORKSPACE
     config.set_memory_pool_limit(pool, settings.workspace_mib * _MIB)
     if tensorrt.flavour == "tensorrt_rtx":
