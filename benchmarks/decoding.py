@@ -22,6 +22,7 @@ OURS = "keras-dynamonet"
 PEERS = {
     "decord2": "decord",
     "OpenCV": "opencv",
+    "TorchCodec": "torchcodec",
     "PyAV, plain": "pyav",
 }
 # Scalers differ: bicubic, bilinear, area. Another frame would differ by up to 0.8.

@@ -91,6 +91,26 @@ def decord(folder: str, kind: str, workers: int, threads: int) -> Work:
     return _work(read, folder, kind, workers, f"decord2 {decord.__version__}")
 
 
+def torchcodec(folder: str, kind: str, workers: int, threads: int) -> Work:
+    """TorchCodec's `VideoDecoder`, looking up key frames as it goes."""
+    import torchcodec
+    from torchcodec.decoders import VideoDecoder
+    from torchcodec.transforms import Resize
+
+    def read(path, start, size):
+        video = VideoDecoder(
+            path,
+            dimension_order="NHWC",
+            num_ffmpeg_threads=1,
+            seek_mode="approximate",
+            transforms=[Resize((size[1], size[0]))],
+        )
+        return video.get_frames_in_range(start, start + CLIP_FRAMES).data.numpy()
+
+    version = torchcodec.__version__
+    return _work(read, folder, kind, workers, f"TorchCodec {version}")
+
+
 def _work(
     read: Callable[[str, int, tuple[int, int]], np.ndarray],
     folder: str,
