@@ -113,6 +113,13 @@ class TrainConfig:
         "solved for actions, generated for next frames alone",
         choices=("solved", "generated", "refined"),
     )
+    generator_input: str | None = setting(
+        None,
+        "model",
+        "where generated filters branch off: the pooled feature, as in the paper, or "
+        "a stage that still has frames; default: stage1",
+        choices=("feature", "stage1", "stage2", "stage3", "stage4"),
+    )
     kernel_size: int | None = setting(None, "model", "side of the motion filters")
     segments: int | None = setting(
         None, "model", "solved filters a transition, each for pixels that move alike"

@@ -49,6 +49,8 @@ class MirroredDevices(Distribution):
 
     def prepare_optimizer(self, optimizer: keras.Optimizer) -> None:
         """Clips the sum of all devices' gradients; Keras clips each device's share."""
+        # Scaled losses of mixed_float16 wrap the optimizer that clips.
+        optimizer = getattr(optimizer, "inner_optimizer", optimizer)
         clip = optimizer._clip_gradients
 
         def clip_sum(gradients):

@@ -25,6 +25,7 @@ DEFAULT_FPS = 12.0
 
 MODEL_ARGUMENTS = (
     "filter_source",
+    "generator_input",
     "kernel_size",
     "segments",
     "solver_maps",
@@ -59,6 +60,15 @@ def build_model(config: TrainConfig, class_names: Sequence[str] | None) -> keras
         UserError: If the preset is unknown, an argument does not fit the model, or
             nothing of `config.init` fits.
     """
+    model = _starting_model(config, class_names)
+    if config.task == "frames":
+        _tell_what_frames_teach(model)
+    return model
+
+
+def _starting_model(
+    config: TrainConfig, class_names: Sequence[str] | None
+) -> keras.Model:
     if config.init is None:
         return _from_preset(config, class_names)
     source = load_trained_model(config.init).model
@@ -82,6 +92,20 @@ def build_model(config: TrainConfig, class_names: Sequence[str] | None) -> keras
         ", ".join(transfer.kept) or "none",
     )
     return model
+
+
+def _tell_what_frames_teach(model: keras.Model) -> None:
+    if model.filter_source == "solved":
+        logger.warning(
+            "solved filters have no weights: frames alone teach their forecast, and "
+            "the backbone nothing (--filter-source generated does)"
+        )
+    elif model.generator_input not in ("feature", "stage4"):
+        logger.info(
+            "frames alone teach the backbone up to %s, where the filters branch off; "
+            "--generator-input feature reaches all of it",
+            model.generator_input,
+        )
 
 
 def compile_model(

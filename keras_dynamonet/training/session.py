@@ -1,6 +1,7 @@
 """From a model and a starting point to the end of the training."""
 
 import math
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -106,15 +107,18 @@ class Session:
         dataset = self._training()
         if self.config.task == "frames":
             dataset = dataset.map(lambda clips, labels: clips)
-        self.model.fit(
-            self._clock.attach(dataset) if self._clock else dataset,
-            initial_epoch=self.state.epoch,
-            epochs=epochs,
-            steps_per_epoch=self.state.steps_per_epoch - self.state.step_in_epoch,
-            callbacks=chain,
-            shuffle=False,  # the dataset has an order of its own
-            verbose=0,
-        )
+        with warnings.catch_warnings():
+            # Frames alone teach only what their filters come from; the run says so.
+            warnings.filterwarnings("ignore", "Gradients do not exist")
+            self.model.fit(
+                self._clock.attach(dataset) if self._clock else dataset,
+                initial_epoch=self.state.epoch,
+                epochs=epochs,
+                steps_per_epoch=self.state.steps_per_epoch - self.state.step_in_epoch,
+                callbacks=chain,
+                shuffle=False,  # the dataset has an order of its own
+                verbose=0,
+            )
 
     def _training(self) -> tf.data.Dataset:
         stream = {

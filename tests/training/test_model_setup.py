@@ -36,11 +36,30 @@ def test_preset_takes_the_settings():
 
 def test_network_settings_reach_the_network():
     config = tiny_config(
-        "data", "run", filter_source="generated", kernel_size=5, dropout=0.25
+        "data",
+        "run",
+        filter_source="generated",
+        generator_input="feature",
+        kernel_size=5,
+        dropout=0.25,
     )
     model = build_model(config, ["walk", "run"])
-    assert model.filter_source == "generated"
+    assert (model.filter_source, model.generator_input) == ("generated", "feature")
     assert (model.kernel_size, model.dropout) == (5, 0.25)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({}, "teach the backbone up to stage1"),
+        ({"generator_input": "feature"}, ""),
+        ({"filter_source": "solved"}, "and the backbone nothing"),
+    ],
+)
+def test_users_are_told_what_frames_alone_teach(options, told, caplog):
+    with caplog.at_level("INFO"):
+        build_model(tiny_config("data", "run", task="frames", **options), None)
+    assert told in caplog.text if told else "teach" not in caplog.text
 
 
 def test_options_of_the_filters_reach_the_network():
