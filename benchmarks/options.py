@@ -16,7 +16,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="CPUs of every contestant (default: all)",
     )
     parser.add_argument(
-        "--rounds", type=int, default=7, help="turns of each contestant (default: 7)"
+        "--rounds", type=int, default=5, help="turns of each contestant (default: 5)"
     )
     parser.add_argument(
         "--seconds", type=float, default=2.0, help="length of a turn (default: 2)"
