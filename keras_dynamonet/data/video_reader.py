@@ -17,6 +17,10 @@ from keras_dynamonet.data.video_timeline import (
 
 # Where a seek goes that did not work at first: back by more than most key frames.
 _STEP_BACK_SECONDS = 12.0
+# Codecs with frames that no other refers to, whose decoders leave them out when asked.
+_SKIPPING_CODECS = ("h264", "hevc", "mpeg2video", "mpeg4")
+# Frames before the first wanted one that are decoded in any case.
+_LEAD_FRAMES = 2
 
 
 class VideoReader(VideoTimeline):
@@ -131,10 +135,15 @@ class VideoReader(VideoTimeline):
         return (frame.duration or 0) * self._tick or self._period
 
     def _decode(
-        self, seconds: float | None
+        self, seconds: float | None, needless_before: float = -np.inf
     ) -> Iterator[tuple[float, av.VideoFrame | None]]:
-        """Yields `(start, frame)` in display order, and None for lost frames."""
+        """Yields `(start, frame)` in display order, and None for lost frames.
+
+        Frames with timestamps below `needless_before` are left out if no other frame
+        refers to them.
+        """
         self._move_to(seconds)
+        context = self._stream.codec_context
         moves = self._moves
         start = 0.0
         packets = self._container.demux(self._stream)
@@ -145,6 +154,8 @@ class VideoReader(VideoTimeline):
                 # At the end of the file a packet cut short is the end, no damage.
                 lost = [None] if cut_short and packet.size else []
                 cut_short = packet.is_corrupt and packet.size > 0
+                skips = packet.pts is not None and packet.pts < needless_before
+                context.skip_frame = "NONREF" if skips else "DEFAULT"
                 frames = lost if cut_short else lost + packet.decode()
             except (StopIteration, av.EOFError):
                 return
@@ -165,6 +176,14 @@ class VideoReader(VideoTimeline):
                         "frames. Open a second VideoReader for that."
                     )
                 start += self._length(frame)
+
+    def _needless_before(self, wanted_from: float) -> float:
+        """Timestamp before which only frames that others refer to need decoding."""
+        codec = self._stream.codec_context.name
+        if self._without_display_times or codec not in _SKIPPING_CODECS:
+            return -np.inf
+        lead = _LEAD_FRAMES * self._period
+        return (wanted_from - lead) / self._tick + self._frame_origin
 
     def _decode_all(self) -> Iterator[tuple[float, av.VideoFrame]]:
         empty = True
@@ -195,14 +214,23 @@ class VideoReader(VideoTimeline):
         times: np.ndarray,
         seek_seconds: float | None,
         convert: Callable[[av.VideoFrame], Any],
+        *,
+        every_frame: bool = False,
     ) -> list:
         """Decodes from `seek_seconds`, or from the start, up to the last time."""
         shown = []
+        needless_before = -np.inf if every_frame else self._needless_before(times[0])
+
+        def gap_before(wanted):
+            # A frame that was left out may have stayed on display for long.
+            late = wanted > end + self._period / 2
+            return not shown and needless_before > -np.inf and late
+
         current, damaged = None, False
         # `current` is on display in [its start, end), and beyond that up to the next
         # frame, unless a frame was lost in between: then `good_until` is its end.
         end = good_until = 0.0
-        for start, frame in self._decode(seek_seconds):
+        for start, frame in self._decode(seek_seconds, needless_before):
             if frame is None:
                 damaged, good_until = True, min(good_until, end)
                 continue
@@ -210,6 +238,10 @@ class VideoReader(VideoTimeline):
                 start = 0.0
             while times[len(shown)] + CLOCK_SECONDS < start:
                 wanted = times[len(shown)]
+                if gap_before(wanted):
+                    return self._frames_shown_at(
+                        times, seek_seconds, convert, every_frame=True
+                    )
                 if current is None and not damaged:
                     self._damage = f"the first frame comes at {start:.2f} s"
                 if wanted >= good_until:
@@ -220,6 +252,8 @@ class VideoReader(VideoTimeline):
             damaged = damaged and not frame.key_frame
             current, end = frame, start + self._length(frame)
             good_until = -1.0 if damaged else np.inf
+        if gap_before(times[0]):
+            return self._frames_shown_at(times, seek_seconds, convert, every_frame=True)
         if current is None and not damaged:
             raise VideoError(self.path, "holds no frames that can be decoded")
         for wanted in times[len(shown) :]:

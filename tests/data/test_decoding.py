@@ -97,8 +97,8 @@ def test_seeks_to_the_key_frame_before_instead_of_the_start(clip, monkeypatch):
     decoded = []
     original = VideoReader._decode
 
-    def counting(self, seconds):
-        for item in original(self, seconds):
+    def counting(self, *arguments):
+        for item in original(self, *arguments):
             decoded.append(item)
             yield item
 
@@ -108,6 +108,59 @@ def test_seeks_to_the_key_frame_before_instead_of_the_start(clip, monkeypatch):
     decoded.clear()
     assert frame_numbers(read_frames(clip, middles(1, 18))) == [1, 18]
     assert len(decoded) <= 8  # frames 0 to 2, then 15 to 19
+
+
+@pytest.mark.parametrize(
+    ("codec", "suffix", "options"),
+    [
+        ("libx264", "mp4", {"bf": "3"}),
+        ("libx265", "mp4", {"x265-params": "bframes=3:log-level=none"}),
+        ("mpeg2video", "mkv", {"bf": "2"}),
+        ("mpeg4", "mp4", {"bf": "2"}),
+    ],
+)
+def test_frames_that_no_other_needs_are_left_out_before_the_first(
+    tmp_path, monkeypatch, codec, suffix, options
+):
+    path = write_video(
+        tmp_path / f"a.{suffix}",
+        numbered_frames(60, step=3),
+        codec=codec,
+        key_frame_every=60,
+        codec_options=options,
+    )
+    decoded = []
+    original = VideoReader._decode
+
+    def counting(self, *arguments):
+        for item in original(self, *arguments):
+            decoded.append(item)
+            yield item
+
+    every = np.stack([frame for _, frame in iterate_frames(path)])
+    assert len(every) == 60
+    monkeypatch.setattr(VideoReader, "_decode", counting)
+    for first in (0, 1, 2, 37, 38, 39, 40, 58):
+        decoded.clear()
+        frames = read_frames(path, middles(first, first + 1))
+        np.testing.assert_array_equal(frames, every[[first, first + 1]])
+    assert len(decoded) < 40
+
+
+def test_a_long_frame_that_no_other_needs_is_not_missed(tmp_path):
+    """On display at the wanted time, though it begins far before it."""
+    times = [k / 10 for k in range(20)] + [k / 10 + 5 for k in range(20, 40)]
+    for shift in range(4):  # one of them ends with a frame of each kind
+        path = write_video(
+            tmp_path / f"{shift}.mp4",
+            numbered_frames(40, step=5),
+            times_seconds=times[shift:] + [9.0 + k / 10 for k in range(shift)],
+            key_frame_every=60,
+            codec_options={"bf": "3"},
+        )
+        moment = 4.0 - times[shift]
+        every = [frame for _, frame in iterate_frames(path)]
+        np.testing.assert_array_equal(read_frames(path, [moment])[0], every[19 - shift])
 
 
 def test_variable_rate_goes_by_timestamps(tmp_path):
