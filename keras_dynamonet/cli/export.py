@@ -169,7 +169,9 @@ def run(arguments: argparse.Namespace) -> int:
     if "compute_capabilities" in options:
         options["compute_capabilities"] = tuple(options["compute_capabilities"])
     formats = arguments.format or ([] if arguments.serving else ["saved_model", "onnx"])
-    jobs = plan(formats, arguments.precision, tuple(options)) if formats else []
+    # A served model is a SavedModel: the same precisions and options.
+    jobs = plan(formats or ["saved_model"], arguments.precision, tuple(options))
+    jobs = jobs if formats else []
     path = Path(arguments.model)
     folder = Path(arguments.out) if arguments.out else _default_folder(path)
     load_tensorflow(verbose=arguments.verbose)
@@ -248,7 +250,6 @@ def _serve(source, arguments):
 
 def _open_source(arguments):
     from keras_dynamonet.exporters.calibration import CALIBRATION_CLIPS, PARITY_CLIPS
-    from keras_dynamonet.exporters.signature import OUTPUTS
     from keras_dynamonet.exporters.source import VideoSource, make_source, open_run
 
     videos = None
@@ -257,7 +258,7 @@ def _open_source(arguments):
     return make_source(
         open_run(arguments.model),
         videos,
-        outputs=arguments.outputs or OUTPUTS,
+        outputs=arguments.outputs,
         name=arguments.name,
         num_parity=arguments.clips or PARITY_CLIPS,
         num_calibration=arguments.calibration_clips or CALIBRATION_CLIPS,

@@ -79,6 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
     load_tensorflow(verbose=arguments.verbose)
     from keras_dynamonet.exporters.calibration import read_video_clips
     from keras_dynamonet.exporters.saved_model import encode_jpeg
+    from keras_dynamonet.exporters.serving import MAX_BATCH_SIZE
     from keras_dynamonet.exporters.serving_client import GrpcClient, RestClient
 
     model = arguments.model or Path(arguments.sidecar).resolve().parent.name
@@ -94,12 +95,15 @@ def run(arguments: argparse.Namespace) -> int:
     with client:
         for video in arguments.videos:
             clips = read_video_clips(video, _spec(sidecar), arguments.clips)
-            if arguments.rest:
-                frames = encode_jpeg(clips)
-                outputs = client.predict({"frames": frames}, "classify_bytes")
-            else:
-                outputs = client.predict({"clip": clips})
-            found.append(_best(video, outputs, sidecar, arguments.top))
+            answers = []
+            for start in range(0, len(clips), MAX_BATCH_SIZE):
+                part = clips[start : start + MAX_BATCH_SIZE]
+                if arguments.rest:
+                    frames = encode_jpeg(part)
+                    answers.append(client.predict({"frames": frames}, "classify_bytes"))
+                else:
+                    answers.append(client.predict({"clip": part}))
+            found.append(_best(video, answers, sidecar, arguments.top))
     if arguments.json:
         print_json(found)
     else:
@@ -130,16 +134,18 @@ def _spec(sidecar):
         size=sidecar["frame_size"][0],
         fps=sidecar["fps"],
         stride=sidecar["frame_stride"],
+        short_videos=sidecar.get("short_videos", "loop"),
     )
 
 
-def _best(video, outputs, sidecar, top) -> dict:
-    if "probabilities" not in outputs:
+def _best(video, answers, sidecar, top) -> dict:
+    if "probabilities" not in answers[0]:
         raise UserError(
             "The served model gives no probabilities. Export it with "
             "--outputs probabilities, or use --rest."
         )
-    probabilities = outputs["probabilities"].mean(axis=0)
+    clips = [row for answer in answers for row in answer["probabilities"]]
+    probabilities = sum(clips) / len(clips)
     names = sidecar["class_names"] or [str(k) for k in range(len(probabilities))]
     order = probabilities.argsort()[::-1][:top]
     actions = [

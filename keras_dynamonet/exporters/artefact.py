@@ -101,7 +101,7 @@ def export_artefact(
             received = run_in_batches(run, source.clips.parity, batch_sizes)
             pairs = {} if also_compare is None else also_compare()
             report = compare(
-                target.name,
+                label_of(target),
                 {**source.expected, **{name: pair[0] for name, pair in pairs.items()}},
                 {**received, **{name: pair[1] for name, pair in pairs.items()}},
                 precision=precision,
@@ -151,6 +151,7 @@ def describe(
         "clip_frames": model.num_frames,
         "fps": model.fps,
         "frame_stride": source.stride,
+        "short_videos": source.short_videos,
         "frame_size": list(model.frame_size),
         "normalization": {
             "inside_the_artefact": True,
@@ -169,6 +170,17 @@ def describe(
     }
 
 
+def label_of(target: Path) -> str:
+    """How reports name an artefact: the file, of a served model its name as well.
+
+    Example:
+
+    >>> label_of(Path("out/model.onnx")), label_of(Path("serving/models/actions/2"))
+    ('model.onnx', 'actions/2')
+    """
+    return "/".join(target.parts[-2:]) if target.name.isdigit() else target.name
+
+
 def sidecar_path(target: str | os.PathLike) -> Path:
     """Where the sidecar of an artefact lies: `model.onnx` -> `model.onnx.json`."""
     target = Path(target)
@@ -179,13 +191,20 @@ def check_target(target: Path, *, overwrite: bool) -> None:
     """Checks that an artefact may be written.
 
     Raises:
-        UserError: If there is something already and `overwrite` is false.
+        UserError: If the artefact or its sidecar exists already and `overwrite` is
+            false, or there is a folder that is no SavedModel.
     """
-    if target.exists() and not overwrite:
+    if target.is_dir() and not (target / "saved_model.pb").is_file():
         raise UserError(
-            f"{target}: exists already. Add --overwrite to replace it, or choose "
-            "another folder with --out."
+            f"{target}: is a folder, but no SavedModel, and is not replaced. Choose "
+            "another --name or --out."
         )
+    for path in (target, sidecar_path(target)):
+        if path.exists() and not overwrite:
+            raise UserError(
+                f"{path}: exists already. Add --overwrite to replace it, or choose "
+                "another folder with --out."
+            )
 
 
 def size_of(path: Path) -> int:

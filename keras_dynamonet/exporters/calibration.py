@@ -1,5 +1,6 @@
 """Real clips: what artefacts are compared on, and what INT8 ranges come from."""
 
+import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +13,12 @@ from keras_dynamonet.data.manifest import load_manifest
 from keras_dynamonet.data.pipeline import evaluation_dataset
 from keras_dynamonet.errors import UserError
 
+_logger = logging.getLogger(__name__)
+
 PARITY_CLIPS = 64
 CALIBRATION_CLIPS = 64
+PROVING_CLIPS = 32
+"""A comparison on fewer is told to be weak."""
 
 # The splits that clips are taken from, first choice first.
 _PARITY_SPLITS = ("validation", "test")
@@ -102,6 +107,13 @@ def load_export_clips(
         listing = {"data": data, "layout": layout, "video_root": video_root}
         clips = _from_videos(listing, spec, num_parity, num_calibration, rng)
     clips.check(spec)
+    if len(clips.parity) < min(num_parity, PROVING_CLIPS):
+        _logger.warning(
+            "%s: compared on %d clips only; %d prove more",
+            data,
+            len(clips.parity),
+            PROVING_CLIPS,
+        )
     return clips
 
 
@@ -132,6 +144,8 @@ def share_out(
     if not len(clips):
         raise UserError(f"{source}: holds no clips.")
     left = len(clips) - num_parity
+    if left <= 0:
+        _logger.warning("%s: INT8 is calibrated on the clips it is compared on", source)
     calibration = clips[-min(num_calibration, left) :] if left > 0 else clips
     return ExportClips(clips[:num_parity], calibration, source)
 
@@ -197,17 +211,21 @@ def read_video_clips(
 
 def _read_clips(videos, spec, count):
     """`count` clips, as many of each video as that takes."""
-    videos = videos.subset(range(min(count, len(videos))))
     bad_files = BadFileLog()
     dataset = evaluation_dataset(
         videos,
         spec,
         batch_size=8,
-        num_clips=-(-count // len(videos)),
+        num_clips=max(1, -(-count // len(videos))),
         max_bad_share=1.0,
         bad_file_log=bad_files,
     )
-    clips = [batch.numpy()[:, : spec.num_frames] for batch, _, _ in dataset]
+    clips, found = [], 0
+    for batch, _, _ in dataset:  # videos that cannot be read make room for others
+        clips.append(batch.numpy()[:, : spec.num_frames])
+        found += len(batch)
+        if found >= count:
+            break
     if not clips:
         reasons = [f"{path}: {why}" for path, why in bad_files.reasons.items()]
         raise UserError(

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +56,10 @@ def check_jobs(
     """
     for entry, precision in jobs:
         entry.check(precision, options or {})
+    if not re.fullmatch(r"\w[\w.-]*", name):
+        raise UserError(
+            f"--name {name!r}: use letters, digits, - and _ for the names of files."
+        )
     for path in target_paths(Path(folder), name, jobs):
         check_target(path, overwrite=overwrite)
     check_folder(Path(folder))
@@ -120,9 +125,20 @@ def run_jobs(
         except UserError as error:
             _logger.error("%s", error)
             errors.append(str(error))
+        except Exception as error:  # of one of many libraries
+            _logger.debug("%s", target, exc_info=True)
+            reason = (str(error).strip() or "no reason given").splitlines()[0]
+            errors.append(f"{target}: {type(error).__name__}: {reason}")
+            _logger.error("%s", errors[-1])
         else:
             results.append(result)
-        # At once: a later export may be interrupted.
-        if reports:
-            write_parity(folder, reports, source=source.clips.source)
+        # At once: a later export may be interrupted. An earlier artefact that a failed
+        # one did not replace keeps its figures.
+        told = [report for report in reports if report or not _is_kept(report, folder)]
+        if told:
+            write_parity(folder, told, source=source.clips.source)
     return JobResult(tuple(results), tuple(reports), tuple(errors))
+
+
+def _is_kept(report, folder):
+    return (folder / report.artefact).exists()

@@ -6,10 +6,9 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from keras_dynamonet.errors import UserError
+from keras_dynamonet.exporters.signature import CLASS_OUTPUTS
 
 BATCH_SIZES = (1, 3, 8)
-
-_CLASS_OUTPUTS = ("probabilities", "logits")
 
 
 class ParityError(UserError):
@@ -182,8 +181,8 @@ def run_in_batches(
     Args:
         run: From clips to outputs by name.
         clips: `(n, T, height, width, 3)`.
-        batch_sizes: Used in turn, so that each is tried. With a single size the last
-            batch is filled up with its last clip: the artefact takes no other.
+        batch_sizes: Used in turn, so that each is tried. The last batch is filled up
+            to the smallest size with its last clip: the artefact may take no less.
 
     Returns:
         Outputs by name, n rows each.
@@ -193,8 +192,9 @@ def run_in_batches(
         size = batch_sizes[turn % len(batch_sizes)]
         batch = clips[start : start + size]
         given = len(batch)
-        if len(batch_sizes) == 1 and given < size:
-            batch = np.concatenate([batch, np.repeat(batch[-1:], size - given, axis=0)])
+        missing = min(batch_sizes) - given
+        if missing > 0:
+            batch = np.concatenate([batch, np.repeat(batch[-1:], missing, axis=0)])
         outputs = run(batch)
         parts.append({k: np.asarray(v)[:given] for k, v in outputs.items()})
         start, turn = start + size, turn + 1
@@ -215,7 +215,7 @@ def _compare_output(artefact, name, expected, received, tolerance):
     # Further signatures of a SavedModel are called "signature/output".
     kind = name.rpartition("/")[2]
     top1 = None
-    if kind in _CLASS_OUTPUTS:
+    if kind in CLASS_OUTPUTS:
         same = expected.argmax(axis=-1) == received.argmax(axis=-1)
         top1 = float(np.mean(same))
     measure, off, limit = "relative", relative, tolerance.relative

@@ -255,7 +255,14 @@ def load_onnxruntime(target: str, threads: int = 0) -> Loaded:
     names = [output.name for output in session.get_outputs()]
 
     def run(clips):
-        return dict(zip(names, session.run(names, {entry.name: clips}), strict=True))
+        try:
+            values = session.run(names, {entry.name: clips})
+        except Exception as error:
+            reason = str(error).splitlines()[0]
+            raise UserError(
+                f"{target}: ONNX Runtime cannot run it: {reason}"
+            ) from error
+        return dict(zip(names, values, strict=True))
 
     shape = tuple(size if isinstance(size, int) else None for size in entry.shape)
     dtype = {"tensor(uint8)": "uint8", "tensor(float)": "float32"}[entry.type]
@@ -311,10 +318,21 @@ def load_litert(target: str, threads: int) -> Loaded:
     ((name, entry),) = signature.get_input_details().items()
 
     def run(clips):
-        return signature(**{name: clips})
+        try:
+            return signature(**{name: clips})
+        except (RuntimeError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise UserError(f"{target}: LiteRT cannot run it: {reason}") from error
 
     shape = tuple(None if size < 0 else int(size) for size in entry["shape_signature"])
-    runtime = f"ai-edge-litert {_version('ai-edge-litert')} with XNNPACK"
+    # LiteRT falls back to its plain kernels without a word.
+    delegated = any(
+        operator["op_name"] == "DELEGATE" for operator in interpreter._get_ops_details()
+    )
+    runtime = (
+        f"ai-edge-litert {_version('ai-edge-litert')} "
+        f"{'with' if delegated else 'without'} XNNPACK"
+    )
     return Loaded(run, shape, np.dtype(entry["dtype"]).name, runtime)
 
 

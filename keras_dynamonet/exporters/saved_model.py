@@ -24,11 +24,11 @@ from keras_dynamonet.exporters.encoded_frames import decode_clips
 from keras_dynamonet.exporters.folding import fold, in_float32
 from keras_dynamonet.exporters.parity import ParityReport
 from keras_dynamonet.exporters.saved_model_graph import (
-    CLASSIFY_OUTPUTS,
     FRAME_OUTPUTS,
     write_saved_model,
 )
 from keras_dynamonet.exporters.signature import (
+    CLASS_OUTPUTS,
     OUTPUTS,
     make_inference_function,
     make_reference,
@@ -46,7 +46,7 @@ SIGNATURES = (
 FOLDED = {"conv_form": "stacked", "filter_form": "patches"}
 """Forms of the layers, see :func:`~keras_dynamonet.exporters.folding.fold`."""
 # So many clips for the signatures that share the network with `serving_default`.
-_OTHER_CLIPS = 4
+_OTHER_CLIPS = 32
 _LARGE_BYTES = 50_000_000
 
 
@@ -92,7 +92,7 @@ def export_saved_model(
             gc.collect()  # the graphs of a large network fill gigabytes
             lint(path)
             return {
-                "signatures": list(SIGNATURES),
+                "signatures": list(signatures_of(source)),
                 "warm_up_requests": write_warm_up(path, _examples(source)),
             }
 
@@ -180,19 +180,26 @@ def lint(path: str | os.PathLike) -> None:
 def _save(source, path):
     model = fold(source.model, **FOLDED)
     network = make_inference_function(model, OUTPUTS, dtype="float32")
-    write_saved_model(path, network, source.outputs)
+    write_saved_model(path, network, source.outputs, signatures_of(source))
+
+
+def signatures_of(source: ExportSource) -> tuple[str, ...]:
+    """The signatures of a network; one without classes classifies nothing."""
+    classless = source.model.num_classes == 1
+    return tuple(n for n in SIGNATURES if n != "classify_bytes" or not classless)
 
 
 def _examples(source):
     """A request of one real clip for each signature."""
     clip = source.clips.parity[:1]
-    return {
+    requests = {
         "serving_default": {"clip": clip},
         "serve_float": {"clip": clip.astype("float32")},
         "classify_bytes": {"frames": encode_jpeg(clip)},
         "embed": {"clip": clip},
         "predict_frames": {"clip": clip},
     }
+    return {name: requests[name] for name in signatures_of(source)}
 
 
 def encode_jpeg(clips: np.ndarray, quality: int = 95) -> np.ndarray:
@@ -222,15 +229,17 @@ def _other_signatures(source, run) -> Pairs:
     encoded = encode_jpeg(clips)
     frames = tf.constant(encoded.tolist())
     decoded = decode_clips(frames, *clips.shape[2:4]).numpy()
-    from_bytes = make_reference(in_float32(source.model), CLASSIFY_OUTPUTS)(decoded)
+    from_bytes = make_reference(in_float32(source.model), CLASS_OUTPUTS)(decoded)
     requests = {
         "serve_float": ({"clip": clips.astype("float32")}, source.outputs, expected),
-        "classify_bytes": ({"frames": encoded}, CLASSIFY_OUTPUTS, from_bytes),
+        "classify_bytes": ({"frames": encoded}, CLASS_OUTPUTS, from_bytes),
         "embed": ({"clip": clips}, ("embedding",), expected),
         "predict_frames": ({"clip": clips}, FRAME_OUTPUTS, expected),
     }
     pairs = {}
     for signature, (inputs, outputs, values) in requests.items():
+        if signature not in signatures_of(source):
+            continue
         received = run(signature, inputs)
         for name in outputs:
             pairs[f"{signature}/{name}"] = values[name], received[name]

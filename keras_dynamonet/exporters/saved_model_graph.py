@@ -10,23 +10,30 @@ every pass of its optimiser, with the weights in them. A server loads a flat gra
 third of the time and starts to answer in half.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from keras_dynamonet.exporters.encoded_frames import decode_clips
-from keras_dynamonet.exporters.signature import INPUT, OUTPUTS, InferenceFunction
+from keras_dynamonet.exporters.signature import (
+    CLASS_OUTPUTS,
+    INPUT,
+    OUTPUTS,
+    InferenceFunction,
+)
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
 FRAMES = "frames"
-CLASSIFY_OUTPUTS = ("probabilities", "logits")
 FRAME_OUTPUTS = ("next_frame", "motion_filters")
 
 
 def write_saved_model(
-    path: Path, network: InferenceFunction, outputs: Sequence[str] = OUTPUTS
+    path: Path,
+    network: InferenceFunction,
+    outputs: Sequence[str] = OUTPUTS,
+    signatures: Collection[str] | None = None,
 ) -> None:
     """Writes a SavedModel with the signatures of :func:`export_saved_model`.
 
@@ -34,6 +41,7 @@ def write_saved_model(
         path: The folder to make.
         network: The frozen network, from float32 clips to all outputs.
         outputs: Those of `serving_default` and `serve_float`.
+        signatures: Names of the signatures to write. Default: all.
     """
     import tensorflow as tf
     from tensorflow.core.protobuf import saved_model_pb2
@@ -60,10 +68,12 @@ def write_saved_model(
         for name, inputs, values, chosen in (
             ("serving_default", {INPUT: clip}, of_pixels, outputs),
             ("serve_float", {INPUT: pixels}, of_pixels, outputs),
-            ("classify_bytes", {FRAMES: frames}, of_frames, CLASSIFY_OUTPUTS),
+            ("classify_bytes", {FRAMES: frames}, of_frames, CLASS_OUTPUTS),
             ("embed", {INPUT: clip}, of_pixels, ("embedding",)),
             ("predict_frames", {INPUT: clip}, of_pixels, FRAME_OUTPUTS),
         ):
+            if signatures is not None and name not in signatures:
+                continue
             definition = meta_graph.signature_def[name]
             definition.method_name = "tensorflow/serving/predict"
             _describe(inputs, definition.inputs)

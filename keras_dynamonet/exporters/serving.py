@@ -28,16 +28,19 @@ GRPC_PORT = 8500
 REST_PORT = 8501
 IMAGE = "tensorflow/serving"
 
+MAX_BATCH_SIZE = 8
+"""The most clips that the server takes in a request."""
+
 # A video network computes for long: more clips at a time gain little, waiting costs.
-_BATCHING = """\
-max_batch_size { value: 8 }
+_BATCHING = f"""\
+max_batch_size {{ value: {MAX_BATCH_SIZE} }}
 allowed_batch_sizes: 1
 allowed_batch_sizes: 2
 allowed_batch_sizes: 4
-allowed_batch_sizes: 8
-batch_timeout_micros { value: 2000 }
-max_enqueued_batches { value: 64 }
-num_batch_threads { value: 2 }
+allowed_batch_sizes: {MAX_BATCH_SIZE}
+batch_timeout_micros {{ value: 2000 }}
+max_enqueued_batches {{ value: 64 }}
+num_batch_threads {{ value: 2 }}
 pad_variable_length_inputs: false
 """
 
@@ -71,6 +74,9 @@ services:
 """
 
 
+MODELS_CONFIG = "config/models.config"
+
+
 def export_serving(
     source: ExportSource,
     folder: str | os.PathLike,
@@ -82,8 +88,8 @@ def export_serving(
 ) -> ExportResult:
     """Adds a version of a model to a folder that TensorFlow Serving can serve.
 
-    Other models and versions in the folder stay; the server takes up a new version by
-    itself.
+    Other models and versions in the folder stay, and so do settings that are there
+    already; the server takes up a new version by itself.
 
     Args:
         source: The network and the clips.
@@ -104,19 +110,22 @@ def export_serving(
     require_serving()
     folder = Path(folder)
     target = version_path(folder, name, version)
+    # Before any work: the list may be unreadable.
+    models = models_config(folder, name)
     result = export_saved_model(
         source, target, overwrite=overwrite, on_report=on_report
     )
     sidecar = result.sidecar.relative_to(folder).as_posix()
     files = {
-        "config/models.config": models_config(folder),
         "config/batching.config": _BATCHING,
         "config/monitoring.config": _MONITORING,
         "docker-compose.yml": _COMPOSE.format(
             name=name, image=IMAGE, grpc=GRPC_PORT, rest=REST_PORT, sidecar=sidecar
         ),
     }
-    for path, text in files.items():
+    # What is there already may have been tuned.
+    files = {path: text for path, text in files.items() if not (folder / path).exists()}
+    for path, text in {MODELS_CONFIG: models, **files}.items():
         with atomic_path(folder / path) as temporary:
             temporary.write_text(text, encoding="utf-8")
     return result
@@ -145,19 +154,31 @@ def version_path(folder: Path, name: str, version: int | None = None) -> Path:
     return folder / "models" / name / str(version)
 
 
-def models_config(folder: Path) -> str:
-    """The server's list of all models in a folder, as a text message."""
+def models_config(folder: Path, name: str) -> str:
+    """The server's list of the models in a folder and one more, as a text message.
+
+    What an earlier list says of models, e.g. a version policy, stays.
+
+    Raises:
+        UserError: If the earlier list cannot be read.
+    """
     from google.protobuf import text_format
     from tensorflow_serving.config import model_server_config_pb2
 
     config = model_server_config_pb2.ModelServerConfig()
-    for path in sorted((folder / "models").iterdir()):
-        if _versions(path):
-            config.model_config_list.config.add(
-                name=path.name,
-                base_path=f"/models/{path.name}",
-                model_platform="tensorflow",
-            )
+    path = folder / MODELS_CONFIG
+    try:
+        if path.exists():
+            text_format.Parse(path.read_text(encoding="utf-8"), config)
+    except (OSError, ValueError, text_format.ParseError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{path}: is no list of models: {reason}.") from error
+    models = config.model_config_list.config
+    found = {path.name for path in (folder / "models").glob("*") if _versions(path)}
+    for missing in sorted((found | {name}) - {model.name for model in models}):
+        models.add(
+            name=missing, base_path=f"/models/{missing}", model_platform="tensorflow"
+        )
     return text_format.MessageToString(config)
 
 

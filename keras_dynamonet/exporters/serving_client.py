@@ -143,14 +143,18 @@ class RestClient:
     ):
         url = address if "://" in address else f"http://{address}"
         parts = urllib.parse.urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        try:
+            port = parts.port or REST_PORT
+        except ValueError:
+            port = None  # no number, or too large
+        if parts.scheme not in ("http", "https") or not parts.hostname or not port:
             raise UserError(f"{address}: is no address. Give host:port or a URL.")
         self.address = address
         kind = http.client.HTTPConnection
         if parts.scheme == "https":
             kind = http.client.HTTPSConnection
         self._connect = lambda: kind(
-            parts.hostname, parts.port or REST_PORT, timeout=timeout_seconds
+            parts.hostname, port, timeout=timeout_seconds
         )
         chosen = "" if version is None else f"/versions/{version}"
         self._path = f"{parts.path.rstrip('/')}/v1/models/{model}{chosen}"

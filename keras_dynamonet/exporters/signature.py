@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 INPUT = "clip"
 OUTPUTS = ("probabilities", "logits", "embedding", "motion_filters", "next_frame")
+CLASS_OUTPUTS = OUTPUTS[:2]
+"""Those that a network has only if it was trained on labels."""
 
 
 @dataclass(frozen=True)

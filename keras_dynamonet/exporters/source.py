@@ -19,6 +19,7 @@ from keras_dynamonet.exporters.calibration import (
 )
 from keras_dynamonet.exporters.folding import in_float32
 from keras_dynamonet.exporters.signature import (
+    CLASS_OUTPUTS,
     OUTPUTS,
     ExportSignature,
     check_outputs,
@@ -62,6 +63,7 @@ class ExportSource:
     path: Path | None = None
     sha256: str | None = None
     stride: int = 1
+    short_videos: str = "loop"
 
     def __post_init__(self):
         require_tensorflow_backend()
@@ -113,7 +115,7 @@ def make_source(
     trained: "TrainedModel",
     videos: VideoSource | None = None,
     *,
-    outputs: Sequence[str] = OUTPUTS,
+    outputs: Sequence[str] | None = None,
     name: str = "model",
     num_parity: int = PARITY_CLIPS,
     num_calibration: int = CALIBRATION_CLIPS,
@@ -123,7 +125,8 @@ def make_source(
     Args:
         trained: From :func:`open_run`.
         videos: Where the clips come from. Default: the data of the run.
-        outputs: Names of the outputs to export.
+        outputs: Names of the outputs to export. Default: all that the network has; one
+            that was trained on frames alone has no classes.
         name: Base of the artefacts' file names.
         num_parity: Clips to compare on.
         num_calibration: Clips to calibrate INT8 with.
@@ -131,7 +134,7 @@ def make_source(
     Raises:
         UserError: If an output is unknown or there are no clips.
     """
-    outputs = check_outputs(outputs)
+    outputs = _outputs_of(trained, outputs)
     videos = videos or videos_of_run(trained)
     clips = load_export_clips(
         videos.data,
@@ -149,7 +152,23 @@ def make_source(
         path=trained.path,
         sha256=file_sha256(trained.path),
         stride=trained.spec.stride,
+        short_videos=trained.spec.short_videos,
     )
+
+
+def _outputs_of(trained, outputs):
+    known = OUTPUTS
+    if trained.model.num_classes == 1:
+        known = tuple(name for name in OUTPUTS if name not in CLASS_OUTPUTS)
+    if outputs is None:
+        return known
+    outputs = check_outputs(outputs)
+    if not set(outputs) <= set(known):
+        raise UserError(
+            f"{trained.path}: knows no classes, it was trained on frames alone. Choose "
+            f"from --outputs {','.join(known)}."
+        )
+    return outputs
 
 
 def require_run(run: str | os.PathLike) -> None:

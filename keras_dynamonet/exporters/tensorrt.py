@@ -285,7 +285,8 @@ def _compute_capabilities(
     if not asked:
         raise UserError(
             "There is no GPU here to build an engine for "
-            f"({machine.problem}). Name compute capabilities: {', '.join(known)}."
+            f"({machine.problem}). Name --compute-capabilities, e.g. 8.9 (choose from "
+            f"{', '.join(known)}), or leave tensorrt out of --format."
         )
     unknown = [name for name in asked if name not in known]
     if unknown:

@@ -70,6 +70,11 @@ class TensorRTRunner:
             reason = errors[-1].splitlines()[0] if errors else "no reason given"
             raise UserError(f"{tensorrt.flavour} cannot load the engine: {reason}")
         self._context = self._engine.create_execution_context()
+        if self._context is None:
+            raise UserError(
+                f"{tensorrt.flavour} has no room on the GPU to run the engine. Build "
+                "it with a smaller --max-batch."
+            )
         self._stream = self._call("cudaStreamCreate")
         self._events = [self._call("cudaEventCreate") for _ in range(4)]
         self._inputs, self._outputs = [], []

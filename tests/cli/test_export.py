@@ -90,6 +90,9 @@ def test_serving_writes_versions(saved, tmp_path, capsys):
         (["--outputs", "logit"], "No output is called 'logit'"),
         (["--format", "saved_model", "--opset", "18"], "--opset is for onnx only"),
         (["--serving", "s", "--model-name", "a b"], "use letters, digits, - and _"),
+        (["--serving", "s", "--precision", "int8"], "saved_model comes in float32"),
+        (["--name", "../model"], "use letters, digits, - and _ for the names of files"),
+        (["--name", ""], "use letters, digits, - and _ for the names of files"),
     ],
 )
 def test_bad_arguments(saved, arguments, message, tmp_path, capsys, monkeypatch):
@@ -113,6 +116,9 @@ def test_file_without_data(saved, tmp_path, capsys):
 
 def test_existing_artefact(saved, tmp_path, capsys):
     (tmp_path / "model").mkdir()
+    assert export(saved, "--format", "saved_model", "--out", tmp_path) == 1
+    assert "is a folder, but no SavedModel, and is not replaced" in error(capsys)
+    (tmp_path / "model" / "saved_model.pb").write_bytes(b"")
     assert export(saved, "--format", "saved_model", "--out", tmp_path) == 1
     assert "exists already. Add --overwrite to replace it" in error(capsys)
 

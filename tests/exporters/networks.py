@@ -22,11 +22,13 @@ def tiny_network(stem="small", seed=0, backbone=None, **kwargs):
     """A network in which every weight and statistic matters."""
     kwargs.setdefault("kernel_size", 3)
     keras.utils.set_random_seed(seed)
+    names = ["climb", "jump", "run", "throw", "walk"]
+    num_classes = kwargs.pop("num_classes", len(names))
     network = DynamoNet.from_preset(
         "nano-16f",
-        num_classes=5,
+        num_classes=num_classes,
         backbone={**TINY, **STEMS[stem], **(backbone or {})},
-        class_names=["climb", "jump", "run", "throw", "walk"],
+        class_names=names if num_classes > 1 else None,
         fps=12.0,
         **kwargs,
     )

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from keras_dynamonet.exporters.c_api_client import ServedModel, ServingError
+from keras_dynamonet.exporters.serving import MAX_BATCH_SIZE
 
 
 class StandIn:
@@ -20,11 +21,18 @@ class StandIn:
         self.model = ServedModel(path)
         self.lock = threading.Lock()
         self.requests = []
+        self.max_batch_size = MAX_BATCH_SIZE  # of batching.config
 
     def predict(self, signature, inputs):
         signature = signature or "serving_default"
         if signature not in self.model.signatures:
             raise ServingError(f'Serving signature name: "{signature}" not found')
+        size = len(next(iter(inputs.values())))
+        if size > self.max_batch_size:
+            raise ServingError(
+                f"Task size {size} is larger than maximum input batch size "
+                f"{self.max_batch_size}"
+            )
         with self.lock:
             self.requests.append((signature, inputs))
             return self.model.run(signature, inputs)

@@ -95,3 +95,20 @@ def test_more_outputs_can_be_compared(source, tmp_path):
             tmp_path / "model.test",
             also_compare=lambda: {"embed/embedding": pair},
         )
+
+
+def test_a_folder_that_is_no_artefact_is_never_replaced(source, tmp_path):
+    run = tmp_path / "first"
+    run.mkdir()
+    (run / "best.keras").write_text("weeks of work")
+    for overwrite in (False, True):
+        with pytest.raises(UserError, match="first: is a folder, but no SavedModel"):
+            export(source, run, overwrite=overwrite)
+    assert (run / "best.keras").read_text() == "weeks of work"
+
+
+def test_a_file_in_the_place_of_the_sidecar_is_not_replaced(source, tmp_path):
+    (tmp_path / "model.test.json").write_text("mine")
+    with pytest.raises(UserError, match="model.test.json: exists already"):
+        export(source, tmp_path / "model.test")
+    assert (tmp_path / "model.test.json").read_text() == "mine"

@@ -12,13 +12,16 @@ from keras_dynamonet.exporters.c_api_client import (
     ServingError,
     read_signatures,
 )
+from keras_dynamonet.exporters.calibration import share_out
 from keras_dynamonet.exporters.saved_model import (
     SIGNATURES,
     encode_jpeg,
     export_saved_model,
     lint,
 )
+from keras_dynamonet.exporters.source import ExportSource
 from keras_dynamonet.exporters.warm_up import FILE
+from tests.exporters.networks import moving_clips, tiny_network
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +48,18 @@ def test_every_signature_was_compared(source, exported):
     document = json.loads(exported.sidecar.read_text())
     assert document["signatures"] == list(SIGNATURES)
     assert "TensorFlow C API" in document["parity"][0]["runtime"]
+
+
+def test_a_network_without_classes_embeds(tmp_path):
+    network = tiny_network(num_classes=1)
+    outputs = ("embedding", "motion_filters", "next_frame")
+    clips = share_out(moving_clips(40, 4, 16), 32)
+    source = ExportSource(network, clips, outputs)
+    result = export_saved_model(source, tmp_path / "model")
+    assert result.parity
+    signatures = read_signatures(result.path)
+    assert set(signatures) == set(SIGNATURES) - {"classify_bytes"}
+    assert set(signatures["serving_default"]["outputs"]) == set(outputs)
 
 
 def test_signatures_are_named(source, exported):

@@ -74,8 +74,31 @@ def test_versions_count_up(tmp_path):
     assert version_path(tmp_path, "a").name == "8"
     assert version_path(tmp_path, "a", 3).name == "3"
     (tmp_path / "models" / "empty").mkdir()
-    assert 'name: "a"' in models_config(tmp_path)
-    assert "empty" not in models_config(tmp_path)
+    assert 'name: "a"' in models_config(tmp_path, "b")
+    assert 'name: "b"' in models_config(tmp_path, "b")
+    assert "empty" not in models_config(tmp_path, "b")
+
+
+def test_settings_of_the_server_that_are_there_stay(source, tmp_path):
+    (tmp_path / "config").mkdir()
+    tuned = {
+        "docker-compose.yml": "services: {}",
+        "config/batching.config": "max_batch_size { value: 2 }",
+    }
+    for path, text in tuned.items():
+        (tmp_path / path).write_text(text)
+    models = tmp_path / "config" / "models.config"
+    models.write_text(
+        'model_config_list { config { name: "old" base_path: "/models/old" '
+        'model_platform: "tensorflow" version_labels { key: "stable" value: 3 } } }'
+    )
+    export_serving(source, tmp_path, name="actions")
+    assert {path: (tmp_path / path).read_text() for path in tuned} == tuned
+    assert all(part in models.read_text() for part in ("stable", '"actions"'))
+    models.write_text("model_config_list {")
+    with pytest.raises(UserError, match="models.config: is no list of models"):
+        export_serving(source, tmp_path, name="actions")
+    assert [path.name for path in (tmp_path / "models" / "actions").glob("?")] == ["1"]
 
 
 def test_version_that_exists_is_refused(source, tree):
@@ -121,7 +144,8 @@ def test_grpc(source, stand_in):
     np.testing.assert_array_equal(inputs["clip"], clips)
 
 
-def test_grpc_takes_large_messages(source, stand_in):
+def test_grpc_takes_large_messages(source, stand_in, monkeypatch):
+    monkeypatch.setattr(stand_in, "max_batch_size", 2000)
     # 6 MB a request; the limit of gRPC is 4 MB unless it is raised.
     clips = np.zeros((2000, 4, 16, 16, 3), "uint8")
     with grpc_server(stand_in) as address:
@@ -172,6 +196,8 @@ def test_rest_errors_are_lines(source, stand_in):
         RestClient("127.0.0.1:9", "actions").predict(clip)
     with pytest.raises(UserError, match="is no address. Give host:port or a URL"):
         RestClient("ftp://host", "actions")
+    with pytest.raises(UserError, match="is no address. Give host:port or a URL"):
+        RestClient("localhost:port", "actions")
 
 
 def test_serve_client_classifies_videos(tree, stand_in, tmp_path, capsys):
@@ -184,8 +210,9 @@ def test_serve_client_classifies_videos(tree, stand_in, tmp_path, capsys):
     found = []
     with grpc_server(stand_in) as grpc, rest_server(stand_in) as rest:
         for where in (["--grpc", grpc], ["--rest", rest]):
-            arguments = ["serve-client", sidecar, video, *where, "--top", "2", "--json"]
-            assert main(arguments) == 0
+            # More clips than the server takes at a time.
+            options = [*where, "--clips", "10", "--top", "2", "--json"]
+            assert main(["serve-client", sidecar, video, *options]) == 0
             found.append(json.loads(capsys.readouterr().out))
         assert main(["serve-client", sidecar, video, "--grpc", grpc]) == 0
         assert "probability" in capsys.readouterr().out
