@@ -4,6 +4,7 @@ import contextlib
 import errno
 import os
 import shutil
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,7 +37,9 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    # Not the number of the process: hosts that share a folder have the same numbers.
+    unique = uuid.uuid4().hex[:8]
+    temporary = path.with_name(f".{path.stem}.{unique}.partial{path.suffix}")
     try:
         yield temporary
         if path.is_dir():

@@ -32,10 +32,13 @@ def error_console() -> Console:
 
 def result_console() -> Console:
     """A console on standard output, for results."""
-    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    # Names of classes and files are no markup, whatever brackets they have.
+    return Console(
+        highlight=False, markup=False, emoji=False, soft_wrap=not sys.stdout.isatty()
+    )
 
 
-_ERRORS = Console(stderr=True, highlight=False)
+_ERRORS = Console(stderr=True, highlight=False, emoji=False)
 
 
 def fail(message: str, *, status: int = 1) -> int:

@@ -96,11 +96,12 @@ def _text_entries(data: Path) -> Iterator[Entry]:
     for number, line in read_lines(data):
         path, label = line, None
         if not is_video_file(line):
-            for separator in (",", None):
-                head, *tail = line.rsplit(separator, 1)
-                if tail and head.strip():
-                    path, label = head.strip(), tail[0].strip() or None
-                    break
+            splits = [line.rsplit(separator, 1) for separator in (",", None)]
+            splits = [parts for parts in splits if len(parts) == 2 and parts[0].strip()]
+            # `Smith, John/a.mp4 walk`: the comma belongs to the name.
+            splits.sort(key=lambda parts: not is_video_file(parts[0].strip()))
+            if splits:
+                path, label = splits[0][0].strip(), splits[0][1].strip() or None
         yield Entry(path, label, None, str(data), number)
 
 
@@ -108,9 +109,18 @@ def _read_rows(data: Path) -> Iterator[tuple[int, list[str]]]:
     delimiter = None
     for number, line in read_lines(data):
         if delimiter is None:
-            delimiter = "," if "," in line else max(",;\t", key=line.count)
+            delimiter = _delimiter(line)
         # One row a line: a path with a line break in it is a mistake, not a file.
         yield number, next(csv.reader([line], delimiter=delimiter))
+
+
+def _delimiter(line: str) -> str:
+    """What parts the cells of a list, to judge by its first line."""
+    for delimiter in ",;\t":
+        row = next(csv.reader([line], delimiter=delimiter))
+        if len(row) > 1 and (_is_header(row) or any(map(is_video_file, row))):
+            return delimiter
+    return "," if "," in line else max(",;\t", key=line.count)
 
 
 def _is_header(row: list[str]) -> bool:

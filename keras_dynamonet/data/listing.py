@@ -110,11 +110,14 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
         UserError: The file is not text.
     """
     try:
-        with path.open(encoding="utf-8-sig") as file:
+        # Names of files need not be UTF-8: they are read as the system reads them.
+        with path.open(encoding="utf-8-sig", errors="surrogateescape") as file:
             for number, line in enumerate(file, start=1):
+                if "\0" in line:
+                    raise ValueError("a text has no zero bytes")
                 if line := line.strip():
                     yield number, line
-    except UnicodeDecodeError:
+    except ValueError:
         raise UserError(
             f"{path}: is not a UTF-8 text file. If it is a video, its ending should "
             "say so; if it is a list, save it as UTF-8."

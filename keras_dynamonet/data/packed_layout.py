@@ -78,13 +78,27 @@ def fetch_packed(data: str) -> Listing:
     # Indices of several packings can stay side by side.
     folder = cache_folder() / "packed" / pack["fingerprint"][:32]
     if not looks_like_packed(folder):
-        with atomic_path(folder) as temporary:
-            (temporary / INDEX_FOLDER).mkdir(parents=True)
-            for name in EntryTable.FILES:
-                path = f"{INDEX_FOLDER}/{name}"
-                download(f"{data}/{path}", temporary / path)
-            shutil.copy(pack_file, temporary / PACK_FILE)
+        try:
+            _fetch_index(data, pack_file, folder)
+        except FileExistsError:
+            pass  # another process was faster, with the same content
     return dataclasses.replace(read_packed(folder), root=data)
+
+
+def _fetch_index(data: str, pack_file: Path, folder: Path) -> None:
+    """Copies an index here.
+
+    Raises:
+        FileExistsError: It has come here in the meantime; others may be reading it.
+    """
+    with atomic_path(folder) as temporary:
+        (temporary / INDEX_FOLDER).mkdir(parents=True)
+        for name in EntryTable.FILES:
+            path = f"{INDEX_FOLDER}/{name}"
+            download(f"{data}/{path}", temporary / path)
+        shutil.copy(pack_file, temporary / PACK_FILE)
+        if looks_like_packed(folder):
+            raise FileExistsError(folder)
 
 
 def read_pack_file(folder: Path) -> dict:

@@ -90,7 +90,9 @@ def iterate_scan(
         result = cache.find(path, state, thorough)
         if result is None:
             result = scan_video(path, thorough)
-            cache.keep(result, state, thorough)
+            # What did not even open, for want of a permission say, is tried again.
+            if result.info is not None:
+                cache.keep(result, state, thorough)
         return result
 
     count, submitted, running = len(manifest), 0, deque()

@@ -343,3 +343,23 @@ def test_manifest_checks_its_parts(tmp_path):
         Manifest(tmp_path, ("a",), [1], ("x",))
     with pytest.raises(ValueError, match="read-only"):
         Manifest(tmp_path, ("a",), [0], ("x",)).labels[0] = np.int32(0)
+
+
+def test_commas_in_names_of_files(tmp_path):
+    folder = tmp_path / "Smith, John"
+    folder.mkdir()
+    (folder / "clip.mp4").write_bytes(b"")
+    (tmp_path / "list.txt").write_text("Smith, John/clip.mp4 walk\n")
+    (tmp_path / "list.csv").write_text("Smith, John/clip.mp4;walk\n")
+    for name in ("list.txt", "list.csv"):
+        manifest = load_manifest(tmp_path / name)
+        assert manifest.class_names == ("walk",)
+        assert manifest.path(0).endswith("Smith, John/clip.mp4")
+
+
+def test_names_that_are_not_utf_8_are_read_back(tmp_path):
+    path = os.fsencode(tmp_path) + b"/caf\xe9.mp4"
+    with open(path, "wb"):
+        pass
+    (tmp_path / "list.csv").write_bytes(b"path,label\ncaf\xe9.mp4,walk\n")
+    assert os.fsencode(load_manifest(tmp_path / "list.csv").path(0)) == path
