@@ -29,7 +29,7 @@ TFLITE = ["ai-edge-litert>=2.0.2,<2.4"]
 # The messages of TensorFlow Serving: for warm-up requests and for its clients.
 SERVING = ["grpcio>=1.70,<2", "tensorflow-serving-api>=2.19,<2.22"]
 TENSORBOARD = ["tensorboard>=2.20,<2.22"]
-JAX = ["jax>=0.7,<0.11"]
+JAX = ["jax>=0.10.2,<0.11"]
 # Builds engines for RTX GPUs on any machine; there are wheels for x86-64 alone.
 TENSORRT_RTX = [
     "tensorrt-rtx-cu13-bindings>=1.7,<1.8",

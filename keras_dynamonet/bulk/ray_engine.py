@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from keras_dynamonet.bulk.worker import PartResult
 
 
+_RETRIES = 5
+
+
 class RayPartWriter:
     """The actor: a :class:`PartWriter` in a process of its own.
 
@@ -27,9 +30,13 @@ class RayPartWriter:
         out: Folder of the output.
         threads: Threads of this worker.
         backend: The backend of Keras.
+        folder: Working folder of the command, where relative paths start.
     """
 
-    def __init__(self, job: BulkJob, out: Path, threads: int, backend: str):
+    def __init__(
+        self, job: BulkJob, out: Path, threads: int, backend: str, folder: str
+    ):
+        os.chdir(folder)
         os.environ["KERAS_BACKEND"] = backend
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         import tensorflow as tf
@@ -94,10 +101,15 @@ def run_on_ray(
         rows = [asdict(part) for part in parts]
         results = ray.data.from_items(rows, override_num_blocks=len(rows)).map(
             RayPartWriter,
-            fn_constructor_args=(job, out.resolve(), threads, keras.backend.backend()),
+            fn_constructor_args=(
+                *(job, out.resolve(), threads, keras.backend.backend()),
+                os.getcwd(),
+            ),
             concurrency=min(workers, len(rows)),
             num_cpus=threads,
             num_gpus=1 if resources.get("GPU") else 0,
+            # A video that crashes the decoder kills worker after worker.
+            max_task_retries=_RETRIES,
         )
         for row in results.iter_rows():
             yield PartResult(**row)

@@ -62,7 +62,7 @@ def supervise(command: Sequence[str]) -> int:
             signal.signal(number, handler)
     if status >= 0:
         return status
-    if status == -signal.SIGABRT:
+    if status in (-signal.SIGABRT, -signal.SIGSEGV):  # by release of JAX
         return fail(LOST)
     name = signal.Signals(-status).name
     return fail(f"this process of the run was ended by {name}; the others will stop.")
@@ -78,6 +78,9 @@ def leave_at_once() -> Iterator[None]:
         yield
     except UserError as error:
         status = fail(str(error))
+    except OSError as error:
+        named = f"{error.filename}: " if error.filename else ""
+        status = fail(f"{named}{error.strerror or error}.")
     except Exception:
         traceback.print_exc()
         status = 1

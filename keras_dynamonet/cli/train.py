@@ -228,7 +228,8 @@ def _add_machine_flags(parser: argparse.ArgumentParser) -> None:
         "--devices",
         type=int,
         metavar="N",
-        help="devices, e.g. GPUs, of each process (default: 1; with --coordinator all)",
+        help="devices, e.g. GPUs, of each process (default: 1; with --coordinator what "
+        "JAX gives it: under SLURM and Open MPI one, else all)",
     )
     group.add_argument(
         "--coordinator",

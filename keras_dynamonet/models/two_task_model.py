@@ -65,7 +65,8 @@ class TwoTaskModel(keras.Model):
                 :class:`ViewedFrameLoss`.
             loss_weighting: `"fixed"`: the sum of the weighted losses; `"uncertainty"`:
                 that of their logarithms, see :func:`uncertainty`.
-            action_loss_weight: Weight of the action loss; 0 pre-trains on frames alone.
+            action_loss_weight: Weight of the action loss; 0 pre-trains on frames alone
+                and looks at no label.
             frame_loss_weight: Weight of the frame loss.
             teacher_weight: Weight of the squared distance between the filters that a
                 network made (all of the generated ones, the forecast of the solved
@@ -121,7 +122,7 @@ class TwoTaskModel(keras.Model):
         clip = ops.cast(x, "float32") / 255.0
         weight = clip_weight(x, sample_weight)
         config, losses = self._loss_config, {}
-        if y is not None:
+        if self._learns_from(y):
             losses["action"] = self.action_task.loss(y, y_pred["logits"], sample_weight)
         losses["frame"] = self.frame_task.loss(clip, y_pred["next_frames"], weight)
         if config["teacher_weight"] and self.filter_teacher.has_lesson(clip):
@@ -139,8 +140,8 @@ class TwoTaskModel(keras.Model):
         return total / backend_ops.num_replicas()
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        self._labels_seen = y is not None
-        if y is not None:
+        self._labels_seen = self._learns_from(y)
+        if self._labels_seen:
             logits = y_pred["logits"]
             labels, weight = self.action_task.update_metrics(y, logits, sample_weight)
             super().compute_metrics(x, labels, logits, weight)
@@ -148,6 +149,9 @@ class TwoTaskModel(keras.Model):
         weight = clip_weight(x, sample_weight)
         self.frame_task.update_metrics(clip, y_pred["next_frames"], weight)
         return self.get_metrics_result()
+
+    def _learns_from(self, labels):
+        return labels is not None and bool(self._loss_config["action_loss_weight"])
 
     def get_metrics_result(self):
         results = super().get_metrics_result()

@@ -250,8 +250,12 @@ def _frame_quality(
     meter = FrameQualityMeter(
         trained.model.kernel_size, per_channel=trained.model.per_channel
     )
-    dataset = evaluation_dataset(manifest.subset(spread), trained.spec, batch_size=8)
-    for clips, *_ in dataset:
-        predicted = trained.model.predict_on_batch(clips)["next_frames"]
-        meter.update(clips.numpy(), predicted)
+    bad_files = BadFileLog()
+    dataset = evaluation_dataset(
+        manifest.subset(spread), trained.spec, batch_size=8, bad_file_log=bad_files
+    )
+    with original_errors(bad_files):
+        for clips, *_ in dataset:
+            predicted = trained.model.predict_on_batch(clips)["next_frames"]
+            meter.update(clips.numpy(), predicted)
     return meter.result()

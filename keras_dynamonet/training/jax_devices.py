@@ -1,5 +1,6 @@
 """Devices of one or many hosts on the JAX backend."""
 
+import collections
 import contextlib
 import hashlib
 import signal
@@ -85,6 +86,12 @@ class JaxDevices(Distribution):
                 )
             used.extend(devices[:devices_a_process])
         self.num_devices = len(used)
+        counts = collections.Counter(device.process_index for device in used)
+        if len(set(counts.values())) > 1:
+            raise UserError(
+                f"The processes see {sorted(set(counts.values()))} devices: give all "
+                "of them the same number with --devices."
+            )
         # Each process reads its own part of a step already.
         self._distribution = keras.distribution.DataParallel(
             devices=[f"{device.platform}:{device.id}" for device in used],

@@ -116,18 +116,25 @@ def _start_jax(machines: Machines) -> None:
             None if found else machines.coordinator,
             machines.processes,
             machines.process_index,
+            # Left to itself, JAX takes one device a process under SLURM and Open MPI.
+            local_device_ids=_local_device_ids(machines.devices),
             heartbeat_timeout_seconds=HEARTBEAT_TIMEOUT_SECONDS,
             shutdown_timeout_seconds=_SHUTDOWN_TIMEOUT_SECONDS,
         )
     except (RuntimeError, ValueError, TypeError) as error:
         hint = (
-            "Start it with srun, mpirun or a Kubernetes job, or name --coordinator "
-            "HOST:PORT, --processes and --process-index."
+            "Start it with srun, mpirun or a Kubernetes job (with the package "
+            "`kubernetes` installed), or name --coordinator HOST:PORT, --processes and "
+            "--process-index."
             if found
             else "Give each process the address of process 0, their number and its own."
         )
         reason = str(error).splitlines()[0].rstrip(".")
         raise UserError(f"the processes do not meet: {reason}. {hint}") from error
+
+
+def _local_device_ids(devices: int | None) -> list[int] | None:
+    return None if devices in (None, 1) else list(range(devices))
 
 
 def _refuse_unsaid_processes(machines: Machines) -> None:

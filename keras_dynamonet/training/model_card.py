@@ -35,7 +35,8 @@ def make_model_card(
     """
     model, run = trained.model, trained.run
     training = None
-    if run is not None:
+    # Of a run, a user may have copied the model and its settings alone.
+    if run is not None and run.environment.exists() and run.state.exists():
         training = {
             **json.loads(run.environment.read_text()),
             "settings": load_settings(run.config),

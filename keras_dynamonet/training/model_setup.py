@@ -5,6 +5,7 @@ that a backbone trained on other classes, or on no labels at all, can be the sta
 """
 
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -125,6 +126,15 @@ def compile_model(
     scales = None
     if config.layer_decay < 1:
         scales = layer_rate_scales(model, config.layer_decay)
+    # An epoch of 3 steps, run 2 at a time, would have 4 that are counted as 3.
+    at_once = math.gcd(config.steps_per_execution, steps_per_epoch)
+    if at_once < config.steps_per_execution:
+        logger.info(
+            "an epoch of %d steps is run %d at a time, not %d",
+            steps_per_epoch,
+            at_once,
+            config.steps_per_execution,
+        )
     try:
         model.compile(
             optimizer=make_optimizer(config, steps_per_epoch, scales),
@@ -136,7 +146,7 @@ def compile_model(
             teacher_weight=config.teacher_weight,
             # Uncompiled, JAX would run a step operation by operation.
             jit_compile=config.jit or keras.backend.backend() == "jax",
-            steps_per_execution=config.steps_per_execution,
+            steps_per_execution=at_once,
         )
     except ValueError as error:
         raise UserError(str(error)) from error

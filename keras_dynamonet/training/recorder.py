@@ -125,6 +125,8 @@ class Recorder(keras.callbacks.Callback):
 
     def _raise_if_requested(self) -> None:
         if self._stop.requested:
+            # Who leaves while the checkpoint is written gets the writer killed.
+            self._distribution.wait_for_all("the checkpoint")
             raise TrainingInterrupted(
                 f"stopped at step {self._state.step}, epoch {self._state.epoch + 1}. "
                 f"Go on with: dynamonet train --resume {self._run.path}"

@@ -84,7 +84,7 @@ class RunDirectory:
         if not self.path.is_dir():
             raise UserError(f"{self.path}: is a file; a run needs a folder.")
         if any(self.path.iterdir()):
-            if not self._holds_run():
+            if not self.holds_run():
                 raise UserError(
                     f"{self.path}: holds files that are not a run's. "
                     "Choose an empty or a new folder."
@@ -130,9 +130,10 @@ class RunDirectory:
             *(self.config, self.environment, self.videos, self.last, self.best),
             *(self.state, self.history, self.tensorboard, self.bad_files),
             self.evaluation,
+            *self.path.glob("bad_files.*.json"),
         )
 
-    def _holds_run(self) -> bool:
+    def holds_run(self) -> bool:
         """Whether `config.json` is that of a run; other programs write such files."""
         try:
             settings = load_settings(self.config)

@@ -158,8 +158,6 @@ class Session:
             process_index=self.distribution.process_index,
             process_count=self.distribution.num_processes,
         )
-        if self.config.task == "frames":
-            return dataset.map(lambda clips, labels, weights: (clips, None, weights))
         return dataset
 
     def _tensorboard(self) -> TensorBoardLog:
@@ -175,13 +173,16 @@ class Session:
         """Middle clips of a few videos, evenly spread over the classes."""
         manifest = self.data.validation or self.data.train
         spread = np.linspace(0, len(manifest) - 1, SHOWN_CLIPS).round()
+        bad_files = BadFileLog()
         dataset = evaluation_dataset(
             manifest.subset(np.unique(spread)),
             self.spec,
             batch_size=SHOWN_CLIPS,
             max_bad_share=1.0,
+            bad_file_log=bad_files,
         )
-        return next((clips.numpy() for clips, *_ in dataset), None)
+        with original_errors(bad_files):
+            return next((clips.numpy() for clips, *_ in dataset), None)
 
     def _params(self) -> dict[str, int]:
         validation = self.data.validation

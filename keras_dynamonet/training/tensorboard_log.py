@@ -112,14 +112,16 @@ class TensorBoardLog(keras.callbacks.Callback):
             for part in ("train", "validation")
         }
         self._steps_per_epoch = steps_per_epoch
-        self._first_step = first_step
+        self._first_step = self._last_step = first_step
         self._clips = clips
         self._every_steps = every_steps
         self._distribution = distribution or Distribution()
 
     def on_train_batch_end(self, batch, logs=None):
         step = self._first_step + batch + 1
-        if step % self._every_steps == 0:
+        # Several steps may be run in one go.
+        before, self._last_step = self._last_step, step
+        if step // self._every_steps > before // self._every_steps:
             rate = float(self.model.optimizer.learning_rate)
             logs = {f"step/{name}": value for name, value in logs.items()}
             self._writers["train"].scalars({**logs, "learning_rate": rate}, step)

@@ -66,7 +66,7 @@ def load_trained_model(
     if not isinstance(model, DynamoNet):
         raise UserError(f"{file}: holds a {type(model).__name__}, not a DynamoNet.")
     run = RunDirectory(file.parent)
-    if not run.config.exists():
+    if not run.holds_run():
         run = None
     settings = load_settings(run.config) if run else {}
     height, width = model.frame_size

@@ -5,6 +5,7 @@ import dataclasses
 import json
 import logging
 import math
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,10 +126,10 @@ def train(
             compile_model(model, config, state.steps_per_epoch)
             distribution.prepare_optimizer(model.optimizer)
         # All that can be wrong with the arguments was found by now, by every process.
-        _check_agreement(distribution, config, state)
+        _check_agreement(distribution, config, data, state)
         if distribution.is_main:
             run.start()
-            config.save(run.config)
+            _from_anywhere(config).save(run.config)
             description = _describe(data, model, distribution.describe(config))
             run.write_json(run.environment, description)
             run.write_videos({"train": data.train, "validation": data.validation})
@@ -156,7 +157,8 @@ def resume(
         The outcome.
 
     Raises:
-        UserError: If there is no run, or its data has changed since.
+        UserError: If there is no run, its data has changed since, or it has results
+            but no checkpoint.
     """
     distribution = distribution or Distribution()
     run = RunDirectory(run_dir)
@@ -165,6 +167,12 @@ def resume(
     begun = run.last.exists()
     distribution.check_agreement("The checkpoint", str(begun))
     if not begun:
+        if run.read_history():
+            raise UserError(
+                f"{run.path}: has results, but no {run.last.name} to go on from. Start "
+                f"another run from its weights with --init {run.path}, or replace it "
+                "with --overwrite."
+            )
         logger.warning("%s has no checkpoint: starting from the beginning", run.path)
         return train(
             config, overwrite=True, callbacks=callbacks, distribution=distribution
@@ -185,7 +193,7 @@ def resume(
             compile_model(model, config, state.steps_per_epoch)
             distribution.prepare_optimizer(model.optimizer)
             restore_optimizer(run.last, model)
-        _check_agreement(distribution, config, state)
+        _check_agreement(distribution, config, data, state)
         if distribution.is_main:
             run.add_resumption(state.step, distribution.describe(config))
         spec = clip_spec(config, model)
@@ -223,8 +231,21 @@ def _prepare_process(config: TrainConfig) -> None:
         tf.config.experimental.enable_op_determinism()
 
 
+def _from_anywhere(config: TrainConfig) -> TrainConfig:
+    """The same settings for a run that is resumed from another working folder."""
+    named = ("data", "video_root", "validation", "unlabelled", "init")
+    paths = {name: getattr(config, name) for name in named}
+    return dataclasses.replace(
+        config,
+        **{k: os.path.abspath(v) for k, v in paths.items() if v and os.path.exists(v)},
+    )
+
+
 def _check_agreement(
-    distribution: Distribution, config: TrainConfig, state: RunState
+    distribution: Distribution,
+    config: TrainConfig,
+    data: TrainingData,
+    state: RunState,
 ) -> None:
     """Refuses processes that would train on other data or with other settings."""
     settings = dataclasses.replace(
@@ -232,6 +253,8 @@ def _check_agreement(
     )
     distribution.check_agreement("The settings", json.dumps(settings.to_dict()))
     distribution.check_agreement("The training videos", state.data_fingerprint)
+    held_out = data.validation.fingerprint() if data.validation is not None else ""
+    distribution.check_agreement("The validation videos", held_out)
     distribution.check_agreement("The step to go on from", str(state.step))
 
 

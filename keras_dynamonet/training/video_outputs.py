@@ -12,6 +12,7 @@ from keras_dynamonet.data.bad_files import BadFileLog
 from keras_dynamonet.data.manifest import Manifest
 from keras_dynamonet.data.pipeline import evaluation_dataset
 from keras_dynamonet.data.places import absolute_path
+from keras_dynamonet.training.data_errors import original_errors
 from keras_dynamonet.training.evaluation import Protocol
 from keras_dynamonet.training.probabilities import softmax
 from keras_dynamonet.training.scores import average_by_video
@@ -127,12 +128,13 @@ class VideoDescriber:
             bad_file_log=bad_files,
         )
         batches, indices, done = [], [], 0
-        for clips, _, videos in dataset:
-            batches.append(self._compute(clips.numpy()))
-            indices.append(videos.numpy())
-            done += len(videos)
-            if progress is not None:
-                progress(done, views)
+        with original_errors(bad_files):
+            for clips, _, videos in dataset:
+                batches.append(self._compute(clips.numpy()))
+                indices.append(videos.numpy())
+                done += len(videos)
+                if progress is not None:
+                    progress(done, views)
         found = _means_by_video(batches, indices)
         errors = {**bad_files.reasons, **bad_files.too_short}
         return [

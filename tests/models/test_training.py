@@ -6,7 +6,13 @@ import pytest
 import tensorflow as tf
 
 from keras_dynamonet.metrics import psnr
-from tests.models.samples import random_clips, shifted_clips, tiny_dynamonet
+from keras_dynamonet.models import DynamoNet
+from tests.models.samples import (
+    random_clips,
+    shifted_clips,
+    tiny_backbone,
+    tiny_dynamonet,
+)
 
 LABELS = np.array([0, -1, 2, 1])
 SHARED_KEYS = {
@@ -23,7 +29,8 @@ LABEL_KEYS = {"action_loss", "accuracy", "top5_accuracy"}
 def recovered_decibels(model, clips):
     """PSNR of the observed transitions and of the unseen frame, without the rim."""
     predicted = model.predict(clips, verbose=0)["next_frames"]
-    inner = np.s_[:, :, 1:-1, 1:-1]
+    rim = model.kernel_size // 2
+    inner = np.s_[:, :, rim:-rim, rim:-rim]
     real, predicted = (clips[:, 1:] / 255)[inner], predicted[inner]
     return (
         psnr(real[:, :-1], predicted[:, :-1]),
@@ -41,15 +48,21 @@ def train_on_shifts(model, clips, steps, learning_rate):
     model.fit(tf.data.Dataset.from_tensors(clips).repeat(steps), verbose=0)
 
 
-def test_solved_filters_recover_whole_shifts_of_scenes_never_seen():
-    shifts = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
-    unknown = shifted_clips(shifts, seed=99)
+@pytest.mark.parametrize(("kernel_size", "reach"), [(3, 1), (5, 2)])
+def test_solved_filters_recover_whole_shifts_of_scenes_never_seen(kernel_size, reach):
+    moves = range(-reach, reach + 1)
+    shifts = [(dy, dx) for dy in moves for dx in moves]
+    # Enough pixels for the 25 taps of the larger filters.
+    size = 16 * reach
+    unknown = shifted_clips(shifts, size=size, seed=99)
     keras.utils.set_random_seed(0)
-    model = tiny_dynamonet(filter_source="solved")
+    backbone = tiny_backbone(size=size)
+    model = DynamoNet(backbone, 3, filter_source="solved", kernel_size=kernel_size)
     # The observed transitions need no training.
     observed, unseen = recovered_decibels(model, unknown)
     assert observed >= 40 > unseen
-    train_on_shifts(model, shifted_clips(shifts * 3), steps=80, learning_rate=0.01)
+    known = shifted_clips(shifts * (4 - reach), size=size)
+    train_on_shifts(model, known, steps=80, learning_rate=0.01)
     assert min(recovered_decibels(model, unknown)) >= 40
 
 

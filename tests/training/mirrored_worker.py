@@ -1,4 +1,4 @@
-"""The same run on one device and on two: `mirrored_worker.py DATA FOLDER`.
+"""The same run on one device and on two: `mirrored_worker.py DATA FOLDER TASK`.
 
 In a process of its own, because TensorFlow takes virtual devices only at its start.
 Prints the histories as JSON.
@@ -16,7 +16,7 @@ from keras_dynamonet.training.trainer import train
 from tests.tiny_runs import MODEL, tiny_config
 
 
-def main(data, folder):
+def main(data, folder, task):
     """Trains twice, without dropout, whose masks depend on the devices."""
     [cpu] = tf.config.list_physical_devices("CPU")
     tf.config.set_logical_device_configuration(
@@ -27,6 +27,7 @@ def main(data, folder):
         config = tiny_config(
             data,
             folder / str(devices),
+            task=task,
             epochs=1,
             sync_batch_norm=True,
             filter_source="generated",
@@ -41,4 +42,4 @@ def main(data, folder):
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])

@@ -6,10 +6,11 @@ from tests.fresh_process import run_python
 
 
 @pytest.mark.slow
-def test_two_devices_train_as_one_does(action_videos, tmp_path):
+@pytest.mark.parametrize("task", ["actions", "frames"])
+def test_two_devices_train_as_one_does(task, action_videos, tmp_path):
     """Synchronised, two devices give the losses and metrics of one, validation too."""
     printed = run_python(
-        "-m", "tests.training.mirrored_worker", action_videos, tmp_path
+        "-m", "tests.training.mirrored_worker", action_videos, tmp_path, task
     )
     found = json.loads(printed.splitlines()[-1])
     described = found["2"]["described"]

@@ -113,3 +113,39 @@ def test_resume_refuses_changed_data(trained_run, action_videos, tmp_path):
 def test_resume_needs_a_run(tmp_path):
     with pytest.raises(UserError, match="holds no run"):
         resume(tmp_path)
+
+
+def test_results_without_a_checkpoint_are_not_thrown_away(trained_run, tmp_path):
+    run = RunDirectory(shutil.copytree(trained_run.run.path, tmp_path / "run"))
+    run.last.unlink()
+    with pytest.raises(UserError, match="has results, but no last.keras to go on from"):
+        resume(run.path)
+    assert run.best.exists() and run.read_history()
+
+
+def test_a_run_goes_on_from_another_folder(action_videos, tmp_path, monkeypatch):
+    monkeypatch.chdir(action_videos.parent)
+    run = RunDirectory(tmp_path / "run")
+    train(tiny_config(action_videos.name, run.path, epochs=1))
+    monkeypatch.chdir(tmp_path)
+    assert resume(run.path).steps == 3
+
+
+def test_a_run_of_several_steps_at_a_time_is_resumed_where_it_stopped(
+    action_videos, tmp_path
+):
+    """Three steps an epoch, which two at a time do not fill."""
+
+    class Stop(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    changes = {"steps_per_execution": 2, "checkpoint_steps": 1}
+    whole = train(tiny_config(action_videos, tmp_path / "whole", **changes))
+    assert whole.steps == 6
+    stopped = tiny_config(action_videos, tmp_path / "stopped", **changes)
+    with pytest.raises(TrainingInterrupted):
+        train(stopped, callbacks=[Stop()])
+    assert resume(stopped.run_dir).steps == 6
+    runs = [RunDirectory(tmp_path / name) for name in ("whole", "stopped")]
+    assert_equal_runs(*(run.last for run in runs))
