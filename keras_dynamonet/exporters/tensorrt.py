@@ -1,5 +1,6 @@
 """TensorRT engines from ONNX models, for the GPU at hand or for others."""
 
+import contextlib
 import functools
 import hashlib
 import os
@@ -156,20 +157,21 @@ def export_tensorrt(
             return _onnx_runner(state["model"])
         check_fits(path, state["record"], machine)
         runner = TensorRTRunner(path.read_bytes(), state["record"], tensorrt)
-        return runner, runner.name
+        return memory.enter_context(runner), runner.name
 
-    return export_artefact(
-        source,
-        target,
-        format="tensorrt",
-        precision=precision,
-        write=write,
-        load=load,
-        packages=("onnx", "onnxruntime", "tf2onnx"),
-        batch_sizes=batch_sizes({"engine": {"batches": settings.batches}}),
-        overwrite=overwrite,
-        on_report=on_report,
-    )
+    with contextlib.ExitStack() as memory:
+        return export_artefact(
+            source,
+            target,
+            format="tensorrt",
+            precision=precision,
+            write=write,
+            load=load,
+            packages=("onnx", "onnxruntime", "tf2onnx"),
+            batch_sizes=batch_sizes({"engine": {"batches": settings.batches}}),
+            overwrite=overwrite,
+            on_report=on_report,
+        )
 
 
 def check_options(*, precision: str = "float32", **settings) -> None:

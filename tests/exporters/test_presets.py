@@ -32,19 +32,14 @@ SMALL = {
 }
 
 
-def small_source(preset):
+def small_source(preset, **options):
     architecture = PRESETS[preset]
     backbone = {**SMALL, "cardinality": min(architecture.get("cardinality", 1), 4)}
     if "stc_ratio" in architecture:
         backbone["stc_ratio"] = 4
-    # Generated filters convert in half the time; solved ones are in all other tests.
-    network = DynamoNet.from_preset(
-        preset,
-        num_classes=5,
-        backbone=backbone,
-        kernel_size=3,
-        filter_source="generated",
-    )
+    # Generated filters convert in half the time.
+    options = {"kernel_size": 3, "filter_source": "generated", **options}
+    network = DynamoNet.from_preset(preset, num_classes=5, backbone=backbone, **options)
     randomise(network)
     clips = moving_clips(3, network.num_frames, 16)
     return ExportSource(network, share_out(clips), ("probabilities", "next_frame"))
@@ -68,6 +63,23 @@ def test_every_format(preset, tmp_path):
     assert len(done.results) == len(done.reports) == len(formats)
     assert all(done.reports)
     assert np.ptp(source.expected["probabilities"]) > 0.01
+
+
+@pytest.mark.parametrize(
+    ("preset", "options"),
+    [
+        ("nano-16f", {}),
+        ("nano-16f", {"dtype": "mixed_bfloat16"}),
+        ("resnext101-32f", {}),
+        ("stc-resnext101-64f", {}),
+    ],
+)
+def test_the_default_filters(preset, options, tmp_path):
+    """Solved, of 5x5 taps, over as many frames as the preset has."""
+    source = small_source(preset, kernel_size=5, filter_source="solved", **options)
+    done = run_jobs(source, plan(["onnx", "tflite"], ["float32", "float16"]), tmp_path)
+    assert done.errors == ()
+    assert len(done.results) == 4
 
 
 def test_no_format_is_left_out():
