@@ -1,17 +1,23 @@
 """Speed of training, and how much of the time goes into waiting for data."""
 
+import logging
 import time
 
 import keras
 
 from keras_dynamonet.training.data_clock import DataClock
 
+logger = logging.getLogger(__name__)
+
+BOTTLENECK_SHARE = 0.2
+
 
 class Throughput(keras.callbacks.Callback):
     """Adds `clips_per_second` and `data_wait_share` to the logs.
 
     During an epoch they cover the last seconds, at its end the whole of it, less the
-    very first step of the process, in which the model is traced and compiled.
+    very first step of the process, in which the model is traced and compiled. Says once
+    when an epoch has waited for data for more than a fifth of its time.
 
     Args:
         clock: Measures the waiting, or `None` where it cannot be seen.
@@ -28,6 +34,7 @@ class Throughput(keras.callbacks.Callback):
         self._window_seconds = window_seconds
         self._start = None
         self._traced = False
+        self._told = False
 
     def on_epoch_begin(self, epoch, logs=None):
         self._begin = self._start = self._mark(0)
@@ -48,6 +55,15 @@ class Throughput(keras.callbacks.Callback):
             return  # an epoch of an earlier process
         alone = self._start is self._recent[-1]  # no step but the first
         logs.update(self._rates(self._begin if alone else self._start))
+        share = logs.get("data_wait_share", 0.0)
+        if not alone and share > BOTTLENECK_SHARE and not self._told:
+            self._told = True
+            logger.warning(
+                "training waits %.0f %% of the time for videos: decoding is the "
+                "bottleneck. Raise --workers up to the cores there are, or pack the "
+                "videos near the size they are used at (dynamonet pack)",
+                100 * share,
+            )
 
     def _mark(self, steps: int) -> tuple[float, int, float]:
         waited = self._clock.seconds if self._clock else 0.0

@@ -71,3 +71,14 @@ def test_an_epoch_of_an_earlier_process_gets_no_speed(clock):
     logs = {"loss": 1.0}
     Throughput(clock, batch_size=1).on_epoch_end(0, logs)
     assert logs == {"loss": 1.0}
+
+
+@pytest.mark.parametrize(("waited", "times"), [(0.1, 0), (0.5, 1)])
+def test_waiting_for_data_is_told_once(clock, caplog, waited, times):
+    callback = Throughput(clock, batch_size=10)
+    for epoch in range(2):
+        callback.on_epoch_begin(epoch)
+        for batch in range(3):
+            step(callback, clock, batch, seconds=1.0, waited=waited)
+        callback.on_epoch_end(epoch, {})
+    assert caplog.text.count("decoding is the bottleneck") == times
