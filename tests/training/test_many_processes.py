@@ -95,71 +95,53 @@ def test_a_lost_process_stops_the_others_and_one_goes_on_with_the_same_losses(
 
 
 @pytest.mark.slow
-def test_two_processes_have_the_losses_of_one_over_50_steps(action_videos, tmp_path):
+def test_two_processes_stopped_and_resumed_have_the_losses_of_one_over_50_steps(
+    action_videos, tmp_path
+):
+    """A signal to one process stops both, at a step that they agree on."""
     pytest.importorskip("jax")
     # Steps of Adam have the size of the rate, however small the gradient: rounding
     # would grow, as it does where the loss leaps.
     changes = {**CHANGES, "epochs": 17, "optimizer": "sgd", "learning_rate": 1e-4}
     changes["model"] = {**MODEL, "dropout": 0.0}
-    shared = {"data": action_videos, "changes": changes}
-    two = {"coordinator": f"127.0.0.1:{free_port()}", "processes": 2}
-    workers = [
-        start_worker(
-            {
-                **shared,
-                "run_dir": tmp_path / "two",
-                "losses": tmp_path / f"two-{index}",
-                "machines": {**two, "process_index": index},
-            }
-        )
-        for index in range(2)
-    ]
-    workers.append(
-        start_worker(
-            {**shared, "run_dir": tmp_path / "one", "losses": tmp_path / "one-0"}
-        )
-    )
-    for worker in workers:
-        _, error = worker.communicate()
-        assert worker.returncode == 0, error[-4000:]
-    names = ("one-0", "two-0", "two-1")
-    one, *both = (json.loads((tmp_path / name).read_text()) for name in names)
-    assert len(one) == 51
-    assert both[0] == both[1] == pytest.approx(one, abs=1e-4)
+    data = {"data": action_videos, "changes": changes}
+    run = RunDirectory(tmp_path / "two")
 
-
-@pytest.mark.slow
-def test_a_signal_to_one_process_stops_all_with_a_checkpoint_and_two_go_on(
-    action_videos, tmp_path
-):
-    pytest.importorskip("jax")
-    run = RunDirectory(tmp_path / "run")
-
-    def start(**settings):
+    def start(name, **settings):
         machines = {"coordinator": f"127.0.0.1:{free_port()}", "processes": 2}
         return [
             start_worker(
                 {
                     "run_dir": run.path,
-                    "losses": tmp_path / f"losses-{index}",
+                    "losses": tmp_path / f"{name}-{index}",
                     "machines": {**machines, "process_index": index},
-                    **{k: v for k, v in settings.items() if k != "stop_after"},
-                    "stop_after": settings.get("stop_after") if index == 1 else None,
+                    "stop_after": 4 if name == "begun" and index == 1 else None,
+                    **settings,
                 }
             )
             for index in range(2)
         ]
 
-    changes = {**CHANGES, "epochs": 6}  # agreeing on the last step takes some steps
-    for worker in start(data=action_videos, changes=changes, stop_after=4):
+    for worker in start("begun", **data):
         _, error = worker.communicate()
         assert "TrainingInterrupted: stopped at step " in error
     stopped = json.loads(run.state.read_text())["step"]
-    assert 4 <= stopped < 18
-    for worker in start(resume=True):
+    assert 4 <= stopped < 51
+    workers = start("resumed", resume=True)
+    one = {**data, "run_dir": tmp_path / "one", "losses": tmp_path / "one-0"}
+    for worker in [*workers, start_worker(one)]:
         _, error = worker.communicate()
         assert worker.returncode == 0, error[-4000:]
-    assert json.loads(run.state.read_text())["step"] == 18
+    assert json.loads(run.state.read_text())["step"] == 51
     [resumption] = json.loads(run.environment.read_text())["resumed"]
     assert resumption["step"] == stopped
     assert resumption["distribution"]["processes"] == 2
+
+    def losses(*names):
+        return [
+            loss for name in names for loss in json.loads((tmp_path / name).read_text())
+        ]
+
+    both = [losses(f"begun-{index}", f"resumed-{index}") for index in range(2)]
+    assert len(both[0]) == 51
+    assert both[0] == both[1] == pytest.approx(losses("one-0"), abs=1e-4)
