@@ -30,6 +30,21 @@ def clip(tmp_path_factory) -> Path:
     return write_video(path, numbered_frames(20), key_frame_every=5)
 
 
+@pytest.fixture
+def decoded(monkeypatch):
+    """All that a reader decodes from now on."""
+    found = []
+    original = VideoReader._decode
+
+    def counting(self, *arguments):
+        for item in original(self, *arguments):
+            found.append(item)
+            yield item
+
+    monkeypatch.setattr(VideoReader, "_decode", counting)
+    return found
+
+
 # Frames by time.
 
 
@@ -93,16 +108,7 @@ def test_codecs_and_pixel_formats(tmp_path, codec, pix_fmt, suffix):
     assert np.all(np.diff(frames.mean(axis=(1, 2, 3))[[1, 2, 0]]) > 20)
 
 
-def test_seeks_to_the_key_frame_before_instead_of_the_start(clip, monkeypatch):
-    decoded = []
-    original = VideoReader._decode
-
-    def counting(self, *arguments):
-        for item in original(self, *arguments):
-            decoded.append(item)
-            yield item
-
-    monkeypatch.setattr(VideoReader, "_decode", counting)
+def test_seeks_to_the_key_frame_before_instead_of_the_start(clip, decoded):
     assert frame_numbers(read_frames(clip, middles(16, 17))) == [16, 17]
     assert len(decoded) <= 5  # from key frame 15 on
     decoded.clear()
@@ -120,7 +126,7 @@ def test_seeks_to_the_key_frame_before_instead_of_the_start(clip, monkeypatch):
     ],
 )
 def test_frames_that_no_other_needs_are_left_out_before_the_first(
-    tmp_path, monkeypatch, codec, suffix, options
+    tmp_path, decoded, codec, suffix, options
 ):
     path = write_video(
         tmp_path / f"a.{suffix}",
@@ -129,17 +135,8 @@ def test_frames_that_no_other_needs_are_left_out_before_the_first(
         key_frame_every=60,
         codec_options=options,
     )
-    decoded = []
-    original = VideoReader._decode
-
-    def counting(self, *arguments):
-        for item in original(self, *arguments):
-            decoded.append(item)
-            yield item
-
     every = np.stack([frame for _, frame in iterate_frames(path)])
     assert len(every) == 60
-    monkeypatch.setattr(VideoReader, "_decode", counting)
     for first in (0, 1, 2, 37, 38, 39, 40, 58):
         decoded.clear()
         frames = read_frames(path, middles(first, first + 1))
