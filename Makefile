@@ -35,10 +35,12 @@ IO_TESTS ?= tests/layers tests/models tests/data tests/training tests/cli
 demo: $(VENV)/.installed
 	$(BIN)/dynamonet demo $(DEMO_ARGUMENTS)
 
+# In the order of the files: by their number of tests, those with few and long ones would
+# come last and leave one process to itself.
 test: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile \
-	  --durations=15 $(PYTEST_ARGUMENTS)
+	  --no-loadscope-reorder --durations=15 $(PYTEST_ARGUMENTS)
 
 test-lowest:
 	$(MAKE) test VENV=.venv-lowest CONSTRAINTS=.venv-lowest/lowest.txt
