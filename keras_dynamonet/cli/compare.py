@@ -70,7 +70,11 @@ def run(arguments: argparse.Namespace) -> int:
     """Compares, reports."""
     load_tensorflow(verbose=arguments.verbose)
     from keras_dynamonet.cli.parity_table import print_accuracy, print_parity
-    from keras_dynamonet.exporters.comparison import compare_artefact, read_sidecar
+    from keras_dynamonet.exporters.comparison import (
+        artefact_names,
+        compare_artefact,
+        read_sidecar,
+    )
     from keras_dynamonet.exporters.parity_report import write_parity
     from keras_dynamonet.exporters.source import (
         VideoSource,
@@ -88,7 +92,11 @@ def run(arguments: argparse.Namespace) -> int:
         else videos_of_run(trained)
     )
     source = make_source(trained, videos, num_parity=arguments.clips, num_calibration=1)
-    reports = [compare_artefact(source, path) for path in arguments.artefacts]
+    names = artefact_names(arguments.artefacts)
+    reports = [
+        compare_artefact(source, path, name=name)
+        for path, name in zip(arguments.artefacts, names, strict=True)
+    ]
     accuracy = _accuracy(trained, videos, arguments) if arguments.accuracy else []
     if arguments.out:
         path = write_parity(

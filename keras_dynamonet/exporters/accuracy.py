@@ -14,6 +14,7 @@ from keras_dynamonet.data.pipeline import evaluation_dataset
 from keras_dynamonet.errors import UserError
 from keras_dynamonet.exporters.artefact import Runner
 from keras_dynamonet.exporters.comparison import (
+    artefact_names,
     batch_sizes,
     open_artefact,
     read_sidecar,
@@ -37,7 +38,7 @@ class AccuracyComparison:
     """An artefact beside Keras on the same labelled videos, the middle clip of each.
 
     Args:
-        artefact: File name of the artefact.
+        artefact: Name of the artefact in reports.
         runtime: What computed it, with its version.
         precision: A key of `keras_dynamonet.exporters.parity.TOLERANCES`.
         keras: Accuracy of Keras.
@@ -142,7 +143,8 @@ def compare_accuracy(
     progress = progress or (lambda name, done, total: None)
     reference = make_reference(in_float32(trained.model), ("probabilities",))
     expected, labels = _classify(reference, manifest, trained.spec, "Keras", progress)
-    for path in map(Path, artefacts):
+    names = artefact_names(artefacts)
+    for path, name in zip(map(Path, artefacts), names, strict=True):
         sidecar = read_sidecar(path)
         if not {"probabilities", "logits"} & set(sidecar["outputs"]):
             raise UserError(f"{path}: gives neither probabilities nor logits.")
@@ -152,12 +154,12 @@ def compare_accuracy(
                 lambda clips, run=run, size=size: run_in_batches(run, clips, (size,)),
                 manifest,
                 trained.spec,
-                path.name,
+                name,
                 progress,
             )
         same = expected.argmax(axis=1) == received.argmax(axis=1)
         yield AccuracyComparison(
-            path.name,
+            name,
             runtime,
             sidecar["precision"],
             top_k_accuracy(expected, labels, 1),

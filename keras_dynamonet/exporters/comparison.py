@@ -3,7 +3,7 @@
 import contextlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from keras_dynamonet.errors import UserError
@@ -22,12 +22,38 @@ from keras_dynamonet.exporters.parity import (
 from keras_dynamonet.exporters.source import ExportSource
 
 
-def compare_artefact(source: ExportSource, path: str | os.PathLike) -> ParityReport:
+def artefact_names(paths: Sequence[str | os.PathLike]) -> list[str]:
+    """What artefacts are called in reports, so that no two of them are called alike.
+
+    Args:
+        paths: The artefacts of one report.
+
+    Returns:
+        File names, or, if two are the same, paths from the folder that holds them all.
+
+    Example:
+
+    >>> artefact_names(["old/net.onnx", "new/net.tflite"])
+    ['net.onnx', 'net.tflite']
+    >>> artefact_names(["runs/old/net.onnx", "runs/new/net.onnx"])
+    ['old/net.onnx', 'new/net.onnx']
+    """
+    paths = [Path(os.path.abspath(path)) for path in paths]
+    if len({path.name for path in paths}) == len(set(paths)):
+        return [path.name for path in paths]
+    parent = os.path.commonpath([path.parent for path in paths])
+    return [path.relative_to(parent).as_posix() for path in paths]
+
+
+def compare_artefact(
+    source: ExportSource, path: str | os.PathLike, *, name: str | None = None
+) -> ParityReport:
     """Runs an artefact in its own runtime and compares it with Keras.
 
     Args:
         source: The network and the clips.
         path: The artefact; its sidecar tells the precision.
+        name: What the report calls it (default: its file name).
 
     Returns:
         The comparison of the outputs that the artefact has.
@@ -44,7 +70,7 @@ def compare_artefact(source: ExportSource, path: str | os.PathLike) -> ParityRep
     with open_artefact(path, sidecar["format"]) as (run, runtime):
         received = run_in_batches(run, source.clips.parity, batch_sizes(sidecar))
     return compare(
-        path.name,
+        name or path.name,
         expected,
         received,
         precision=sidecar["precision"],

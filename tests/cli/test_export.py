@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -55,6 +56,16 @@ def test_exports_of_a_run_use_its_data(trained_run, tmp_path, capsys):
     assert all(e["passed"] for e in (*document["parity"], *document["accuracy"]))
     written = json.loads((tmp_path / "again" / "parity.json").read_text())
     assert written["accuracy"] == document["accuracy"]
+    # Of two folders.
+    (tmp_path / "copy").mkdir()
+    for name in ("model.onnx", "model.onnx.json"):
+        shutil.copy(tmp_path / name, tmp_path / "copy")
+    both = ["compare", run, onnx, str(tmp_path / "copy" / "model.onnx"), "--json"]
+    assert main([*both, "--accuracy", "--split", "validation"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    names = [entry["artefact"] for entry in document["accuracy"]]
+    assert names == ["model.onnx", "copy/model.onnx"]
+    assert {entry["artefact"] for entry in document["parity"]} == set(names)
     assert main(["compare", run, onnx, "--accuracy", "--split", "validation"]) == 0
     assert "Accuracy on 6 labelled videos" in capsys.readouterr().out
 
