@@ -153,9 +153,7 @@ class RestClient:
         kind = http.client.HTTPConnection
         if parts.scheme == "https":
             kind = http.client.HTTPSConnection
-        self._connect = lambda: kind(
-            parts.hostname, port, timeout=timeout_seconds
-        )
+        self._connect = lambda: kind(parts.hostname, port, timeout=timeout_seconds)
         chosen = "" if version is None else f"/versions/{version}"
         self._path = f"{parts.path.rstrip('/')}/v1/models/{model}{chosen}"
 
