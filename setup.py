@@ -13,9 +13,9 @@ ROOT = Path(__file__).parent
 
 RUNTIME = [
     "av>=18.1,<20",
-    "jinja2>=3.1,<4",
+    "jinja2>=3.1.2,<4",
     "keras>=3.12,<3.16",
-    "markupsafe>=2.1,<4",
+    "markupsafe>=2.1.1,<4",
     "matplotlib>=3.9,<4",
     "numpy>=2.0,<3",
     "opencv-python-headless>=4.10.0.84,<6",
@@ -32,8 +32,8 @@ TENSORBOARD = ["tensorboard>=2.20,<2.22"]
 JAX = ["jax>=0.10.2,<0.11"]
 # Builds engines for RTX GPUs on any machine; there are wheels for x86-64 alone.
 TENSORRT_RTX = [
-    "tensorrt-rtx-cu13-bindings>=1.7,<1.8",
-    "tensorrt-rtx-cu13-libs>=1.7,<1.8",
+    "tensorrt-rtx-cu13-bindings>=1.7.1.116,<1.8",
+    "tensorrt-rtx-cu13-libs>=1.7.1.116,<1.8",
 ]
 ON_X86_64 = [f'{name}; platform_machine == "x86_64"' for name in TENSORRT_RTX]
 # Runs engines.
@@ -80,7 +80,7 @@ EXTRAS = {
         "pytest-xdist>=3.7,<4",
         "ruff>=0.12,<0.18",
         "safetensors>=0.5,<0.9",
-        "scipy>=1.13,<2",
+        "scipy>=1.14,<2",
         "setuptools>=77.0.3",
     ],
 }
