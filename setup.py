@@ -104,7 +104,7 @@ setup(
     license_files=["LICENSE"],
     packages=find_namespace_packages(include=["keras_dynamonet", "keras_dynamonet.*"]),
     package_data={
-        "": ["py.typed", "*.css", "*.html", "*.j2", "*.js", "*.json", "*.md"]
+        "": ["py.typed", "*.css", "*.html", "*.j2", "*.js", "*.json", "*.keras", "*.md"]
     },
     python_requires=">=3.11",
     install_requires=RUNTIME,

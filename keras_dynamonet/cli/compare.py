@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from keras_dynamonet.cli.flags import add_model_argument
 from keras_dynamonet.cli.number_types import at_least
 from keras_dynamonet.cli.output import (
     load_tensorflow,
@@ -28,7 +29,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "with Keras on real clips. Fails if one of them does not hold.",
         epilog=EXAMPLES,
     )
-    parser.add_argument("model", metavar="RUN", help="folder of a run, or .keras file")
+    add_model_argument(parser)
     parser.add_argument(
         "artefacts", metavar="ARTEFACT", nargs="+", help="files or SavedModel folders"
     )

@@ -7,6 +7,7 @@ from keras_dynamonet.cli.bulk_flags import (
     add_view_flags,
     run_bulk_program,
 )
+from keras_dynamonet.cli.flags import add_model_argument
 
 EXAMPLES = """\
 examples:
@@ -28,7 +29,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "number of videos.",
         epilog=EXAMPLES,
     )
-    parser.add_argument("model", metavar="RUN", help="folder of a run, or .keras file")
+    add_model_argument(parser)
     parser.add_argument("data", metavar="DATA", help="videos, in any layout")
     parser.add_argument(
         "--out", metavar="DIR", required=True, help="folder to write to"

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from keras_dynamonet.cli.flags import add_model_argument
 from keras_dynamonet.cli.number_types import at_least, share
 from keras_dynamonet.cli.output import (
     load_tensorflow,
@@ -29,7 +30,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "and writes a model card.",
         epilog=EXAMPLES,
     )
-    parser.add_argument("model", metavar="RUN", help="folder of a run, or .keras file")
+    add_model_argument(parser)
     parser.add_argument("data", metavar="DATA", help="labelled videos, as for train")
     parser.add_argument("--layout", default="auto", help="layout of DATA")
     parser.add_argument(
@@ -124,7 +125,8 @@ def run(arguments: argparse.Namespace) -> int:
 def _default_folder(trained) -> Path:
     if trained.run is not None:
         return trained.run.evaluation
-    return trained.path.with_name(f"{trained.path.stem}_evaluation")
+    folder = Path() if trained.shipped else trained.path.parent
+    return folder / f"{trained.path.stem}_evaluation"
 
 
 def _show(found: dict) -> None:

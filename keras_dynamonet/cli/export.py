@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from keras_dynamonet.cli.flags import add_model_argument
 from keras_dynamonet.cli.number_types import at_least
 from keras_dynamonet.cli.output import (
     load_tensorflow,
@@ -32,7 +33,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "output, before it gets its name; parity.json tells the figures.",
         epilog=EXAMPLES,
     )
-    parser.add_argument("model", metavar="RUN", help="folder of a run, or .keras file")
+    add_model_argument(parser)
     parser.add_argument(
         "--format",
         type=_names,
@@ -176,9 +177,9 @@ def run(arguments: argparse.Namespace) -> int:
     folder = Path(arguments.out) if arguments.out else _default_folder(path)
     load_tensorflow(verbose=arguments.verbose)
     from keras_dynamonet.exporters.job import JobResult, check_jobs, run_jobs
-    from keras_dynamonet.exporters.source import require_run
+    from keras_dynamonet.training.trained_model import model_file
 
-    require_run(path)
+    model_file(path)
     if jobs:
         check_jobs(
             jobs,
@@ -268,7 +269,8 @@ def _open_source(arguments):
 def _default_folder(path: Path) -> Path:
     if path.suffix == ".keras":
         return path.with_name(f"{path.stem}_export")
-    return path / "export"
+    # Not a folder of the name itself, which would hide the model of that name.
+    return path / "export" if path.exists() else Path(f"{path}_export")
 
 
 def _document(done) -> dict:

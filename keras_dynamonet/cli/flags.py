@@ -5,7 +5,24 @@ import dataclasses
 from collections.abc import Iterable
 from typing import Any
 
+from keras_dynamonet.trained_models import shipped_models
 from keras_dynamonet.training.settings import value_types
+
+
+def add_model_argument(parser: argparse.ArgumentParser, **options: Any) -> None:
+    """Adds the positional argument `model`: what `load_trained_model` takes.
+
+    Args:
+        parser: Gets the argument.
+        options: More for `add_argument`.
+    """
+    parser.add_argument(
+        "model",
+        metavar="RUN",
+        help="folder of a run, .keras file, or a model that comes with the package: "
+        + ", ".join(shipped_models()),
+        **options,
+    )
 
 
 def add_setting_flags(

@@ -10,6 +10,7 @@ from keras_dynamonet.cli.bulk_flags import (
     given_bulk_flags,
     run_bulk_program,
 )
+from keras_dynamonet.cli.flags import add_model_argument
 from keras_dynamonet.cli.number_types import at_least, positive
 from keras_dynamonet.cli.output import (
     fail,
@@ -29,12 +30,14 @@ from keras_dynamonet.cli.prediction_output import (
     write_timelines_csv,
 )
 from keras_dynamonet.errors import UsageError, UserError
+from keras_dynamonet.trained_models import shipped_models
 
 if TYPE_CHECKING:
     from keras_dynamonet.training.trained_model import TrainedModel
 
 EXAMPLES = """\
 examples:
+  dynamonet predict --preset mocap25-nano walk.mp4
   dynamonet predict runs/first walk.mp4 run.mp4
   dynamonet predict runs/first list.csv --out actions --engine ray
   dynamonet predict runs/first match.mp4 --timeline --csv match.csv
@@ -55,8 +58,13 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         description="Names the actions in videos, moment by moment if asked to.",
         epilog=EXAMPLES,
     )
-    parser.add_argument("model", metavar="RUN", help="folder of a run, or .keras file")
+    add_model_argument(parser, nargs="?")
     parser.add_argument("videos", metavar="VIDEO", nargs="*", help="videos, or folders")
+    parser.add_argument(
+        "--preset",
+        choices=shipped_models(),
+        help="use a model that comes with the package, in place of RUN",
+    )
     parser.add_argument(
         "--top",
         type=at_least(1),
@@ -134,6 +142,10 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Predicts whole videos, few or many, or timelines, or a stream."""
+    if arguments.preset:
+        # Then the first of them is a video, too.
+        arguments.videos[:0] = [arguments.model] if arguments.model else []
+        arguments.model = arguments.preset
     _check(arguments)
     if arguments.out:
         return run_bulk_program(arguments, arguments.videos[0], vectors=False)
@@ -157,6 +169,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _check(arguments: argparse.Namespace) -> None:
     """Refuses combinations that make no sense, and outputs that would cost an input."""
+    if not arguments.model:
+        raise UsageError("name a RUN or a --preset.")
     if bool(arguments.videos) == bool(arguments.stdin):
         raise UsageError("name at least one VIDEO, or use --stdin, not both.")
     moments = arguments.timeline or arguments.csv or arguments.annotate

@@ -99,7 +99,8 @@ def open_run(run: str | os.PathLike) -> "TrainedModel":
     """Loads a trained network for an export.
 
     Args:
-        run: The folder of a run, or a `.keras` file.
+        run: The folder of a run, a `.keras` file, or the name of a model that comes
+            with the package.
 
     Raises:
         UserError: If there is none, or Keras does not run on TensorFlow.
@@ -107,7 +108,6 @@ def open_run(run: str | os.PathLike) -> "TrainedModel":
     from keras_dynamonet.training.trained_model import load_trained_model
 
     require_tensorflow_backend()
-    require_run(run)
     return load_trained_model(run)
 
 
@@ -169,18 +169,6 @@ def _outputs_of(trained, outputs):
             f"from --outputs {','.join(known)}."
         )
     return outputs
-
-
-def require_run(run: str | os.PathLike) -> None:
-    """Checks that there is something to load.
-
-    Raises:
-        UserError: If there is nothing.
-    """
-    if not Path(run).exists():
-        raise UserError(
-            f"{run}: no such run. Give the folder of a run or a .keras file."
-        )
 
 
 def videos_of_run(trained: "TrainedModel") -> VideoSource:

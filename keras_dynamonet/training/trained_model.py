@@ -8,6 +8,7 @@ from keras_dynamonet.errors import UserError
 from keras_dynamonet.models.dynamonet import DynamoNet
 from keras_dynamonet.models.loading import load_model
 from keras_dynamonet.models.resnext3d import ResNeXt3D
+from keras_dynamonet.trained_models import shipped_models
 from keras_dynamonet.training.run_directory import RunDirectory
 from keras_dynamonet.training.settings import load_settings
 
@@ -27,6 +28,11 @@ class TrainedModel:
     spec: ClipSpec
     path: Path
     run: RunDirectory | None
+
+    @property
+    def shipped(self) -> bool:
+        """Whether it comes with the package, where nothing may be written beside it."""
+        return self.path in shipped_models().values()
 
     @property
     def class_names(self) -> list[str]:
@@ -50,9 +56,9 @@ def load_trained_model(
     """Loads the best model of a run, or a `.keras` file.
 
     Args:
-        path: The folder of a run, or a `.keras` file. A file inside a run's folder is
-            read with the settings of that run. An imported classifier becomes a
-            DynamoNet with the same logits.
+        path: The folder of a run, a `.keras` file, or the name of a model that comes
+            with the package. A file inside a run's folder is read with the settings of
+            that run. An imported classifier becomes a DynamoNet with the same logits.
         fps: Frames a second of the clips. Default: as in training.
         stride: Source frames from one clip frame to the next, instead of `fps`.
 
@@ -88,12 +94,18 @@ def load_trained_model(
 
 
 def model_file(path: str | Path) -> Path:
-    """The `.keras` file that the folder of a run, or the file itself, stands for.
+    """The `.keras` file that a folder, a name or the file itself stands for.
+
+    Args:
+        path: The folder of a run, a `.keras` file, or the name of a model that comes
+            with the package, which is not looked for where such a path exists.
 
     Raises:
         UserError: If a folder holds no trained model, or there is no such file.
     """
-    path = Path(path)
+    path, shipped = Path(path), shipped_models()
+    if not path.exists() and str(path) in shipped:
+        return shipped[str(path)]
     file = RunDirectory(path).best if path.is_dir() else path
     if path.is_dir() and not file.exists():
         raise UserError(
@@ -101,7 +113,10 @@ def model_file(path: str | Path) -> Path:
             "run that has finished an epoch, or a .keras file."
         )
     if not path.exists():
-        raise UserError(f"{path}: no such run's folder or .keras file.")
+        raise UserError(
+            f"{path}: no such run's folder or .keras file, nor a model that comes with "
+            f"the package ({', '.join(shipped)})."
+        )
     return file
 
 

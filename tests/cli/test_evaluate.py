@@ -1,9 +1,12 @@
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
+from keras_dynamonet.cli.evaluate import _default_folder
 from keras_dynamonet.cli.main import main
+from keras_dynamonet.training.trained_model import load_trained_model
 from tests.cli.command import exit_status
 
 
@@ -72,3 +75,8 @@ def test_mistakes_are_one_line(trained_run, action_videos, tmp_path, capsys):
 def test_senseless_numbers_are_bad_usage(flag, value, capsys):
     assert exit_status("evaluate", "run", "data", flag, value) == 2
     assert f"error: argument {flag}: must" in capsys.readouterr().err
+
+
+def test_nothing_is_written_into_the_package():
+    trained = load_trained_model("mocap25-nano")
+    assert _default_folder(trained) == Path("mocap25-nano_evaluation")

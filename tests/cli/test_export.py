@@ -116,7 +116,7 @@ def test_bad_arguments(saved, arguments, message, tmp_path, capsys, monkeypatch)
 
 def test_missing_run(tmp_path, capsys):
     assert main(["export", str(tmp_path / "none")]) == 1
-    assert "none: no such run. Give the folder of a run or a .keras" in error(capsys)
+    assert "none: no such run's folder or .keras file" in error(capsys)
     assert not list(tmp_path.iterdir())
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from keras_dynamonet.cli.main import main
 from keras_dynamonet.data.decoding import probe_video
+from keras_dynamonet.data.mocap.classes import TRACKS
 from tests.action_videos import moving_square
 from tests.cli.command import exit_status
 from tests.video_files import write_video
@@ -24,6 +25,19 @@ def video(tmp_path_factory):
     frames = moving_square("left", 0, num_frames=24)
     path = tmp_path_factory.mktemp("video") / "a long [walk].mp4"
     return str(write_video(path, frames, fps=12.0))
+
+
+def test_a_model_that_comes_with_the_package(video, capsys):
+    assert main(["predict", "--preset", "mocap25-nano", video, video, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert [entry["path"] for entry in document["videos"]] == [video, video]
+    for entry in document["videos"]:
+        assert len({best["action"] for best in entry["top"]} & set(TRACKS["all"])) == 5
+
+
+def test_a_model_is_needed(capsys):
+    assert exit_status("predict") == 2
+    assert "name a RUN or a --preset" in capsys.readouterr().err
 
 
 def test_whole_videos_and_folders(run, video, action_videos, capsys):

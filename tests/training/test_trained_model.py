@@ -1,9 +1,11 @@
 import shutil
+from pathlib import Path
 
 import keras
 import pytest
 
 from keras_dynamonet.data.clip_sampling import ClipSpec
+from keras_dynamonet.data.mocap.classes import TRACKS
 from keras_dynamonet.errors import UserError
 from keras_dynamonet.training.trained_model import load_trained_model
 from tests.tiny_runs import tiny_config
@@ -56,3 +58,23 @@ def test_missing_and_broken_files(tmp_path):
     for name in ("none.keras", "broken.keras"):
         with pytest.raises(UserError, match=name):
             load_trained_model(tmp_path / name)
+
+
+def test_a_model_that_comes_with_the_package(tmp_path, monkeypatch):
+    trained = load_trained_model("mocap25-nano")
+    assert trained.shipped
+    assert trained.class_names == sorted(TRACKS["all"])
+    assert trained.spec == ClipSpec(num_frames=16, size=64, fps=12.0)
+    assert trained.path.stat().st_size < 8e6
+    assert "# mocap25-nano" in trained.path.with_suffix(".md").read_text()
+    # What is beside a program comes first.
+    monkeypatch.chdir(tmp_path)
+    Path("mocap25-nano").mkdir()
+    with pytest.raises(UserError, match="holds no trained model"):
+        load_trained_model("mocap25-nano")
+
+
+def test_other_models_are_not_shipped(trained_run):
+    assert not load_trained_model(trained_run.run.path).shipped
+    with pytest.raises(UserError, match="comes with the package .mocap25-nano"):
+        load_trained_model("mocap25-nani")
