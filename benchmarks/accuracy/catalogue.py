@@ -17,11 +17,16 @@ UNTAUGHT = {"teacher_weight": 0.0}
 SMALLEST = {"widths": (8, 8, 8, 8), "stem_width": 8}
 FRAMES_ALONE = {"action_loss_weight": 0.0}
 
+EPOCHS = 12
+EQUAL_TIME_EPOCHS = 20
+"""A step of the network with solved filters costs 1.7 of the backbone's alone."""
+
 BACKBONE = Experiment(
     name="backbone",
     group="sources",
     title="backbone alone",
     network=None,
+    epochs=EPOCHS,
     probes=True,
 )
 SOLVED_FILTERS = Experiment(
@@ -29,6 +34,7 @@ SOLVED_FILTERS = Experiment(
     group="sources",
     title="DynamoNet, solved filters",
     network=SOLVED,
+    epochs=EPOCHS,
     probes=True,
 )
 TAUGHT_FILTERS = Experiment(
@@ -37,11 +43,9 @@ TAUGHT_FILTERS = Experiment(
     title="DynamoNet, generated filters with a teacher",
     network=GENERATED,
     losses=TAUGHT,
+    epochs=EPOCHS,
     probes=True,
 )
-
-EQUAL_TIME_EPOCHS = 10
-"""A step of the network with solved filters costs 1.7 of the backbone's alone."""
 
 _SOURCES = [
     BACKBONE,
@@ -53,6 +57,14 @@ _SOURCES = [
         title="DynamoNet, generated filters without a teacher",
         network=GENERATED,
         losses=UNTAUGHT,
+        epochs=EPOCHS,
+    ),
+    Experiment(
+        name="refined",
+        group="sources",
+        title="DynamoNet, solved filters refined by a generator",
+        network=REFINED,
+        epochs=EPOCHS,
     ),
     Experiment(
         name="backbone-longer",
@@ -127,16 +139,24 @@ _FRAMES = [
 LABEL_SHARES = (0.05, 0.1, 0.25, 1.0)
 
 LABEL_WAYS = {
+    "alone": "backbone alone, from scratch",
+    "few": "solved filters, from scratch",
     "scratch": "taught filters, from scratch",
     "pretrained": "taught filters, pre-trained",
+    "deep": "taught filters from stage 3, pre-trained",
     "semi": "taught filters, semi-supervised",
-    "few": "solved filters, from scratch",
 }
 """How the clips without a label are used, by the start of the experiment's name."""
 
 _WAY_OPTIONS = {
+    "alone": {"network": None},
     "scratch": {"network": GENERATED, "losses": TAUGHT},
     "pretrained": {"network": GENERATED, "losses": TAUGHT, "pretrain_epochs": 6},
+    "deep": {
+        "network": {**GENERATED, "generator_input": "stage3"},
+        "losses": TAUGHT,
+        "pretrain_epochs": 6,
+    },
     "semi": {"network": GENERATED, "losses": TAUGHT, "unlabelled": True},
     "few": {"network": SOLVED},
 }
@@ -195,9 +215,15 @@ _CAMERAS = [
 ]
 
 _OPTIONS = [
-    Experiment(name=name, group="options", title=title, network=network, losses=losses)
+    Experiment(
+        name=name,
+        group="options",
+        title=title,
+        network=network,
+        losses=losses,
+        epochs=EPOCHS,
+    )
     for name, title, network, losses in (
-        ("refined", "refined filters", REFINED, {}),
         ("maps", "solved on 4 learned maps", {**SOLVED, "solver_maps": 4}, {}),
         ("segments", "solved, two segments", {**SOLVED, "segments": 2}, {}),
         ("flat", "solved, flattened", {**SOLVED, "descriptor": "flatten"}, {}),

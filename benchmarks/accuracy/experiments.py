@@ -95,6 +95,20 @@ class Experiment:
         return fingerprint(self, leave_out=("name", "group", "title"))
 
 
+def pretraining_key(experiment: Experiment) -> str:
+    """Hash of all that decides the outcome of its pre-training.
+
+    Example:
+
+    >>> few = Experiment(name="", group="", title="", label_share=0.1)
+    >>> all = Experiment(name="", group="", title="")
+    >>> pretraining_key(few) == pretraining_key(all)
+    True
+    """
+    labels = ("epochs", "label_share", "unlabelled", "probes")
+    return fingerprint(experiment, leave_out=("name", "group", "title", *labels))
+
+
 def fingerprint(settings: Any, leave_out: tuple[str, ...] = ()) -> str:
     """Ten hexadecimal digits that stand for a dataclass.
 

@@ -79,7 +79,13 @@ TABLES: dict[str, tuple[str, list[Column]]] = {
     ),
     "sources": (
         "Where the filters come from (`time` track, order-blind ceiling 50 %)",
-        [ACCURACY, _against("backbone", "backbone"), COST, *_between("observed")],
+        [
+            ACCURACY,
+            _against("backbone", "backbone"),
+            _against("backbone-longer", "backbone, equal time"),
+            COST,
+            *_between("observed"),
+        ],
     ),
     "options": (
         "Options of the same network",

@@ -9,9 +9,10 @@ import tensorflow as tf
 
 from benchmarks.accuracy.batches import held_out_clips, keep_labels, training_batches
 from benchmarks.accuracy.clips import LabelledClips, load_clips
-from benchmarks.accuracy.experiments import Experiment
+from benchmarks.accuracy.experiments import Experiment, pretraining_key
 from benchmarks.accuracy.footage import Footage, load_footage
 from benchmarks.accuracy.measures import frame_quality, knowledge
+from keras_dynamonet.files import atomic_path
 from keras_dynamonet.models import DynamoNet, ResNeXt3D
 from keras_dynamonet.models.presets import preset_config
 from keras_dynamonet.training.schedules import WarmupCosine
@@ -40,6 +41,7 @@ class Trainer:
     def __init__(self, experiment: Experiment, cache: Path):
         load = load_footage if isinstance(experiment.clips, Footage) else load_clips
         self._data = load(experiment.clips, cache)
+        self._cache = cache
         self._experiment = experiment
         self._model = make_network(experiment)
         self._compiled_for: dict | None = None
@@ -58,16 +60,38 @@ class Trainer:
         fresh = make_network(self._experiment)
         for variable, value in zip(_state(self._model), _state(fresh), strict=True):
             variable.assign(value)
+        seconds = self._pretrain(seed) if self._experiment.pretrain_epochs else 0.0
         started, train = time.process_time(), self._data["train"]
-        if self._experiment.pretrain_epochs:
-            epochs = self._experiment.pretrain_epochs
-            self._fit(train, epochs, seed + 1000, {"action_loss_weight": 0.0})
         self._fit(self._labelled(train, seed), self._experiment.epochs, seed, {})
         numbers = {
-            "cpu_seconds": time.process_time() - started,
+            "cpu_seconds": seconds + time.process_time() - started,
             "parameters": float(self._model.count_params()),
         }
         return numbers | self._judge()
+
+    def _pretrain(self, seed: int) -> float:
+        """Trains on frames alone, or takes the weights of an earlier such training.
+
+        Experiments that differ in their labels only share it.
+
+        Returns:
+            The processor time that it takes, or took.
+        """
+        key = pretraining_key(self._experiment)
+        path, state = self._cache / f"pretrained-{key}-{seed}.npz", _state(self._model)
+        if not path.exists():
+            started = time.process_time()
+            epochs = self._experiment.pretrain_epochs
+            frames_alone = {"action_loss_weight": 0.0}
+            self._fit(self._data["train"], epochs, seed + 1000, frames_alone)
+            seconds = time.process_time() - started
+            values = [variable.numpy() for variable in state]
+            with atomic_path(path) as temporary, open(temporary, "wb") as file:
+                np.savez(file, *values, seconds=seconds)
+        with np.load(path) as file:
+            for index, variable in enumerate(state):
+                variable.assign(file[f"arr_{index}"])
+            return float(file["seconds"])
 
     def _labelled(self, data: LabelledClips, seed: int) -> LabelledClips:
         """The clips of the training, those without a label at -1."""
