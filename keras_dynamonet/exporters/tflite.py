@@ -20,9 +20,15 @@ from keras_dynamonet.exporters.tflite_operators import (
     count_operators,
     list_convolutions,
 )
-from keras_dynamonet.exporters.tflite_quantization import (
-    measure_ranges,
-    quantise,
+from keras_dynamonet.exporters.tflite_quantization import measure_ranges, quantise
+from keras_dynamonet.layers import FrameFilterGenerator, FrameMaps, MotionDescriptor
+from keras_dynamonet.models import ResNeXt3D
+
+_WITH_TRAINED_CONVOLUTIONS = (
+    ResNeXt3D,
+    MotionDescriptor,
+    FrameFilterGenerator,
+    FrameMaps,
 )
 
 PRECISIONS = ("float32", "float16", "dynamic_range", "int8")
@@ -49,8 +55,8 @@ def export_tflite(
     - `float16`: weights stored in half the space, computed in float32.
     - `dynamic_range`: large weights in INT8, the rest in float32.
     - `int8`: every convolution that was trained has INT8 input, weights and output.
-      The solution for the filters, the filtered frames and the dense layers stay in
-      float32 (see `keras_dynamonet.exporters.tflite_quantization`).
+      The solution for the filters, the filtering of frames and the dense layers stay
+      in float32 (see `keras_dynamonet.exporters.tflite_quantization`).
 
     Args:
         source: The network and the clips; the calibration clips give the ranges of
@@ -123,8 +129,12 @@ def convert(
     content = _convert_graph(folded, source.outputs, precision, batch)
     if precision == "int8":
         ranges = measure_ranges(content, source.clips.calibration)
-        # The slash keeps the name of the whole network from matching.
-        parts = (f"/{folded.backbone.name}", f"/{folded.motion_descriptor.name}")
+        parts = tuple(
+            # The slash keeps the name of the whole network from matching.
+            f"/{layer.name}"
+            for layer in folded.layers
+            if isinstance(layer, _WITH_TRAINED_CONVOLUTIONS)
+        )
         content = quantise(content, ranges, parts)
         check_int8(content, parts)
     check_builtin(content)

@@ -6,10 +6,13 @@ that a convolution before a shortcut gets the range of the sum; and its quantise
 some convolutions in float without a word. So the float file is run in LiteRT with every
 tensor kept, and rewritten operator by operator.
 
-INT8 are the backbone and the convolutions of the motion descriptor. In float32 stay
-the normalisation of pixels, the normal equations of the filters (products of eight-bit
-numbers do not fit eight bits, and their solution multiplies what rounding leaves),
-the filtered frames, whose eight bits are the result itself, and the last dense layers.
+INT8 are the backbone and all other convolutions that were trained: those of the motion
+descriptor, of the generator of filters and of the maps that filters are solved on. In
+float32 stay the normalisation of pixels, the normal equations of the filters (products
+of eight-bit numbers do not fit eight bits, and their solution multiplies what rounding
+leaves), the filtered frames, whose eight bits are the result itself, and the dense
+layers. A convolution that cuts frames into patches has no weights and stays with what
+it cuts for.
 """
 
 from collections.abc import Mapping
