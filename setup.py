@@ -18,14 +18,14 @@ RUNTIME = [
     "markupsafe>=2.1.1,<4",
     "matplotlib>=3.9,<4",
     "numpy>=2.0,<3",
-    "opencv-python-headless>=4.10.0.84,<6",
+    "opencv-python-headless>=4.11.0.86,<6",
     "pillow>=10.3,<14",
-    "rich>=13.7,<16",
+    "rich>=14.3,<16",
     "tensorflow>=2.20,<2.22",
 ]
 
-ONNX = ["onnx>=1.18,<1.24", "onnxruntime>=1.22,<1.32", "tf2onnx>=1.17,<1.18"]
-TFLITE = ["ai-edge-litert>=2.0.2,<2.4"]
+ONNX = ["onnx>=1.19,<1.24", "onnxruntime>=1.22,<1.32", "tf2onnx>=1.17,<1.18"]
+TFLITE = ["ai-edge-litert>=2.1,<2.4"]
 # The messages of TensorFlow Serving: for warm-up requests and for its clients.
 SERVING = ["grpcio>=1.70,<2", "tensorflow-serving-api>=2.19,<2.22"]
 TENSORBOARD = ["tensorboard>=2.20,<2.22"]
@@ -40,7 +40,7 @@ ON_X86_64 = [f'{name}; platform_machine == "x86_64"' for name in TENSORRT_RTX]
 CUDA = ["cuda-bindings>=12.8,<14"]
 # Files elsewhere: HTTP and S3. Google Cloud Storage has a package of its own.
 REMOTE = ["aiohttp>=3.10,<4", "fsspec>=2025.2,<2027", "s3fs>=2025.2,<2027"]
-PARQUET = ["pyarrow>=21,<27"]
+PARQUET = ["pyarrow>=25,<27"]
 
 EXTRAS = {
     "onnx": ONNX,

@@ -1,6 +1,7 @@
 """Settings and shared fixtures of the whole test suite."""
 
 import importlib.util
+import logging
 import os
 import sys
 
@@ -34,6 +35,15 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         from keras_dynamonet.cli.leaving import leave
 
         leave(config.stash.get(_EXIT_STATUS, 1))
+
+
+@pytest.fixture(autouse=True)
+def messages_are_seen():
+    """Programs keep the library's messages to themselves: not beyond their test."""
+    yield
+    package = logging.getLogger("keras_dynamonet")
+    package.handlers, package.propagate = [], True
+    package.setLevel(logging.NOTSET)
 
 
 @pytest.fixture(scope="session")

@@ -58,7 +58,7 @@ class Recorder(keras.callbacks.Callback):
         self._stop = stop
         self._validation = validation
         self._checkpoint_steps = checkpoint_steps
-        self._validation_callbacks = [_StopCheck(self), *validation_callbacks]
+        self._validation_callbacks = [*validation_callbacks, StopCheck(self)]
         self._distribution = distribution or Distribution()
         self._first_step = state.step_in_epoch
         self._restore_metrics = state.step_in_epoch > 0 and not state.unvalidated
@@ -74,11 +74,9 @@ class Recorder(keras.callbacks.Callback):
         state.step_in_epoch = self._first_step + batch + 1
         if not math.isfinite(logs["loss"]):
             raise NonFiniteLossError(self._stopped_by("the loss", before))
-        if state.step_in_epoch == state.steps_per_epoch:
-            return  # the end of the epoch looks after itself
-        self.stop_if_requested()
         every = self._checkpoint_steps
-        if every and state.step // every > before // every:
+        passed = every and state.step // every > before // every
+        if passed and not self.epoch_is_over:
             self._save()
 
     def on_epoch_end(self, epoch, logs=None):
@@ -112,6 +110,11 @@ class Recorder(keras.callbacks.Callback):
             self._validation, callbacks=chain, return_dict=True, verbose=0
         )
         return {f"val_{name}": value for name, value in results.items()}
+
+    @property
+    def epoch_is_over(self) -> bool:
+        """Whether all steps of the epoch are done; its end looks after itself."""
+        return self._state.step_in_epoch == self._state.steps_per_epoch
 
     def stop_if_requested(self) -> None:
         """Writes a checkpoint and raises, if a signal has asked to stop.
@@ -163,12 +166,21 @@ class Recorder(keras.callbacks.Callback):
         return f"{message} Try a lower --learning-rate or --precision float32."
 
 
-class _StopCheck(keras.callbacks.Callback):
-    """Lets a signal stop validation between two steps."""
+class StopCheck(keras.callbacks.Callback):
+    """Lets a signal stop training and validation between two steps.
+
+    Args:
+        recorder: Writes the checkpoint; stands before, this one after all callbacks
+            that are to be told of the last step.
+    """
 
     def __init__(self, recorder: Recorder):
         super().__init__()
         self._recorder = recorder
+
+    def on_train_batch_end(self, batch, logs=None):
+        if not self._recorder.epoch_is_over:
+            self._recorder.stop_if_requested()
 
     def on_test_batch_end(self, batch, logs=None):
         self._recorder.stop_if_requested()

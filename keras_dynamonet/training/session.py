@@ -18,7 +18,7 @@ from keras_dynamonet.training.config import TrainConfig
 from keras_dynamonet.training.data_clock import DataClock
 from keras_dynamonet.training.data_errors import original_errors
 from keras_dynamonet.training.distribution import Distribution
-from keras_dynamonet.training.recorder import Recorder
+from keras_dynamonet.training.recorder import Recorder, StopCheck
 from keras_dynamonet.training.run_directory import RunDirectory
 from keras_dynamonet.training.tensorboard_log import TensorBoardLog
 from keras_dynamonet.training.throughput import Throughput
@@ -86,6 +86,7 @@ class Session:
                     recorder,
                     *([self._tensorboard()] if self.distribution.is_main else ()),
                     *callbacks,
+                    StopCheck(recorder),
                 ],
                 add_history=True,
                 model=self.model,

@@ -13,6 +13,7 @@ from keras_dynamonet.training.interruption import StopRequest, TrainingInterrupt
 from keras_dynamonet.training.recorder import (
     NonFiniteLossError,
     Recorder,
+    StopCheck,
     epoch_score,
 )
 from keras_dynamonet.training.run_directory import RunDirectory
@@ -42,7 +43,7 @@ def run(tmp_path):
     return run
 
 
-def fit(run, *, epochs=2, events=(), labels=None, **kwargs):
+def fit(run, *, epochs=2, events=(), watchers=(), labels=None, **kwargs):
     """Fits a small model to noise with a recorder; events come before its turn."""
     keras.utils.set_random_seed(0)
     layers = [keras.Input((3,)), keras.layers.Dense(2)]
@@ -56,7 +57,7 @@ def fit(run, *, epochs=2, events=(), labels=None, **kwargs):
     with StopRequest() as stop:
         recorder = Recorder(run, state, stop, validation=dataset, **kwargs)
         chain = keras.callbacks.CallbackList(
-            [*events, recorder],
+            [*events, recorder, *watchers, StopCheck(recorder)],
             add_history=True,
             model=model,
             epochs=epochs,
@@ -108,10 +109,13 @@ def test_without_checkpoint_steps_they_come_at_each_epochs_end(run, monkeypatch)
 def test_request_to_stop_saves_the_very_step(run):
     interrupt = At(1, 1, lambda model: os.kill(os.getpid(), signal.SIGINT))
     message = f"stopped at step 6, epoch 2. Go on with: .* --resume {run.path}"
+    told = []
+    watcher = At(1, 1, told.append)
     with pytest.raises(TrainingInterrupted, match=message):
-        fit(run, events=[interrupt])
+        fit(run, events=[interrupt], watchers=[watcher])
     _, state = load_checkpoint(run.last)
     assert (state.step, state.step_in_epoch, state.epoch) == (6, 2, 1)
+    assert told
 
 
 def test_request_in_the_last_step_of_an_epoch_leaves_validation_for_later(run):
