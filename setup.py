@@ -40,7 +40,7 @@ ON_X86_64 = [f'{name}; platform_machine == "x86_64"' for name in TENSORRT_RTX]
 CUDA = ["cuda-bindings>=12.8,<14"]
 # Files elsewhere: HTTP and S3. Google Cloud Storage has a package of its own.
 REMOTE = ["aiohttp>=3.10,<4", "fsspec>=2025.2,<2027", "s3fs>=2025.2,<2027"]
-PARQUET = ["pyarrow>=25,<27"]
+PARQUET = ["pyarrow>=21,<27"]
 
 EXTRAS = {
     "onnx": ONNX,

@@ -48,16 +48,16 @@ def make_table(
     *,
     class_names: Sequence[str],
     top: int,
-    vector_sizes: dict[str, int],
+    vectors: Sequence[str],
 ) -> "pyarrow.Table":
     """The rows of some videos.
 
     Args:
         videos: What a model says of each; with `"logits"` where there are classes, and
-            with the outputs that `vector_sizes` names.
+            with the outputs that `vectors` names.
         class_names: The classes; empty leaves out `top`.
         top: Most probable actions a row.
-        vector_sizes: Length of each vector column by the name of the output.
+        vectors: Outputs that become columns of their own, as `VECTOR_COLUMNS` has it.
 
     Returns:
         The table, with the same columns and types for any videos.
@@ -70,8 +70,9 @@ def make_table(
         columns.append(
             [video.means and _top(video.means, class_names, top) for video in videos]
         )
-    for output, size in vector_sizes.items():
-        fields.append((VECTOR_COLUMNS[output], pa.list_(pa.float32(), size)))
+    for output in vectors:
+        # Not of a fixed length: Arrow before 26 cannot read nulls among such lists.
+        fields.append((VECTOR_COLUMNS[output], pa.list_(pa.float32())))
         columns.append(
             [video.means and video.means[output].astype("float32") for video in videos]
         )

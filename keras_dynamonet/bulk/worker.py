@@ -4,14 +4,12 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-import keras
-
 from keras_dynamonet.bulk.job import BulkJob, Part
 from keras_dynamonet.bulk.output import part_path
 from keras_dynamonet.bulk.table import VECTOR_COLUMNS, make_table, write_table
 from keras_dynamonet.training.evaluation import Protocol
 from keras_dynamonet.training.trained_model import load_trained_model
-from keras_dynamonet.training.video_outputs import ChosenOutputs, VideoDescriber
+from keras_dynamonet.training.video_outputs import VideoDescriber
 
 
 @dataclass(frozen=True)
@@ -48,11 +46,10 @@ class PartWriter:
         known = trained.model.class_names if job.vectors else trained.class_names
         self._class_names = list(known or ())
         self._top, self._out = job.top, out
-        vectors = tuple(VECTOR_COLUMNS) if job.vectors else ()
-        self._vector_sizes = _sizes(trained.model, vectors)
+        self._vectors = tuple(VECTOR_COLUMNS) if job.vectors else ()
         self._describe = VideoDescriber(
             trained,
-            (*(("logits",) if self._class_names else ()), *vectors),
+            (*(("logits",) if self._class_names else ()), *self._vectors),
             protocol=Protocol(job.num_clips, job.num_crops),
             batch_size=job.batch_size,
             workers=threads,
@@ -65,16 +62,8 @@ class PartWriter:
             videos,
             class_names=self._class_names,
             top=self._top,
-            vector_sizes=self._vector_sizes,
+            vectors=self._vectors,
         )
         write_table(part_path(self._out, part.number), table)
         worker = f"{os.uname().nodename}:{os.getpid()}"
         return PartResult(part.number, len(videos), worker)
-
-
-def _sizes(model: keras.Model, names: tuple[str, ...]) -> dict[str, int]:
-    """Lengths of the model's vectors."""
-    height, width = model.frame_size
-    clips = keras.KerasTensor((1, model.num_frames, height, width, 3), "uint8")
-    outputs = ChosenOutputs(model, names).compute_output_spec(clips)
-    return {name: outputs[name].shape[-1] for name in names}
