@@ -1,7 +1,7 @@
 """The table of experiments, most valuable first: the order in which `run` takes them.
 
-The budget is fixed: a run takes at most some two minutes of one processor, so that the
-whole table with three seeds takes some five hours.
+The budget is fixed: a run takes one to three minutes of one processor, five with
+pre-training, so that the whole table with three seeds takes some seven hours.
 """
 
 from dataclasses import replace

@@ -82,7 +82,7 @@ TABLES: dict[str, tuple[str, list[Column]]] = {
         [
             ACCURACY,
             _against("backbone", "backbone"),
-            _against("backbone-longer", "backbone, equal time"),
+            _against("backbone-longer", "backbone, 20 epochs"),
             COST,
             *_between("observed"),
         ],

@@ -35,7 +35,7 @@ class Trainer:
 
     Args:
         experiment: What to do.
-        cache: Folder of the rendered clips.
+        cache: Folder of the rendered clips and of pre-trained weights.
     """
 
     def __init__(self, experiment: Experiment, cache: Path):

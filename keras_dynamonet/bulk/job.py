@@ -14,7 +14,8 @@ class BulkJob:
     Two jobs with equal settings give equal rows, whatever engine runs them.
 
     Args:
-        model: The `.keras` file, or the folder of a run.
+        model: The `.keras` file, the folder of a run, or the name of a model that
+            comes with the package.
         vectors: Whether to write embeddings and motion representations beside actions.
         top: Most probable actions to write of each video, at least 1.
         num_clips: Clips spread over each video.

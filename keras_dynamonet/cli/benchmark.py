@@ -37,8 +37,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "targets",
         metavar="TARGET",
         nargs="+",
-        help="a .keras file, the folder of a run, a preset, a SavedModel folder, an "
-        ".onnx, .tflite or .engine file",
+        help="a .keras file, the folder of a run, a preset, a model that comes with "
+        "the package, a SavedModel folder, an .onnx, .tflite or .engine file",
     )
     parser.add_argument(
         "--batch",

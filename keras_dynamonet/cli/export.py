@@ -13,6 +13,7 @@ from keras_dynamonet.cli.output import (
 )
 from keras_dynamonet.errors import UserError
 from keras_dynamonet.exporters.formats import FORMATS, plan
+from keras_dynamonet.trained_models import shipped_models
 
 EXAMPLES = """\
 examples:
@@ -173,13 +174,13 @@ def run(arguments: argparse.Namespace) -> int:
     # A served model is a SavedModel: the same precisions and options.
     jobs = plan(formats or ["saved_model"], arguments.precision, tuple(options))
     jobs = jobs if formats else []
-    path = Path(arguments.model)
-    folder = Path(arguments.out) if arguments.out else _default_folder(path)
     load_tensorflow(verbose=arguments.verbose)
     from keras_dynamonet.exporters.job import JobResult, check_jobs, run_jobs
     from keras_dynamonet.training.trained_model import model_file
 
-    model_file(path)
+    file = model_file(arguments.model)
+    folder = _default_folder(Path(arguments.model), file)
+    folder = Path(arguments.out) if arguments.out else folder
     if jobs:
         check_jobs(
             jobs,
@@ -266,11 +267,12 @@ def _open_source(arguments):
     )
 
 
-def _default_folder(path: Path) -> Path:
+def _default_folder(path: Path, file: Path) -> Path:
+    if file in shipped_models().values():
+        return Path(f"{file.stem}_export")
     if path.suffix == ".keras":
         return path.with_name(f"{path.stem}_export")
-    # Not a folder of the name itself, which would hide the model of that name.
-    return path / "export" if path.exists() else Path(f"{path}_export")
+    return path / "export"
 
 
 def _document(done) -> dict:

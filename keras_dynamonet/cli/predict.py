@@ -145,7 +145,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.preset:
         # Then the first of them is a video, too.
         arguments.videos[:0] = [arguments.model] if arguments.model else []
-        arguments.model = arguments.preset
+        arguments.model = str(shipped_models()[arguments.preset])
     _check(arguments)
     if arguments.out:
         return run_bulk_program(arguments, arguments.videos[0], vectors=False)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_dynamonet.errors import UserError
+from keras_dynamonet.trained_models import shipped_models
 
 
 @dataclass(frozen=True)
@@ -103,12 +104,13 @@ def kind_of(target: str) -> str:
         return suffix
     from keras_dynamonet.models.presets import PRESETS
 
-    if target in PRESETS:
+    names = [*shipped_models(), *PRESETS]
+    if target in names:
         return "keras"
     raise UserError(
         f"{target}: no file, folder or preset of that name. Give a .keras file, the "
         "folder of a run, a SavedModel folder, an .onnx, .tflite or .engine file, or a "
-        f"preset: {', '.join(PRESETS)}."
+        f"model or preset by name: {', '.join(names)}."
     )
 
 

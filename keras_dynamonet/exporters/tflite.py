@@ -55,8 +55,9 @@ def export_tflite(
     - `float16`: weights stored in half the space, computed in float32.
     - `dynamic_range`: large weights in INT8, the rest in float32.
     - `int8`: every convolution that was trained has INT8 input, weights and output.
-      The solution for the filters, the filtering of frames and the dense layers stay
-      in float32 (see `keras_dynamonet.exporters.tflite_quantization`).
+      The solution for the filters, the filtering of frames and the dense layers
+      outside the backbone stay in float32 (see
+      `keras_dynamonet.exporters.tflite_quantization`).
 
     Args:
         source: The network and the clips; the calibration clips give the ranges of

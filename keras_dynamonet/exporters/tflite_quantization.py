@@ -11,8 +11,8 @@ descriptor, of the generator of filters and of the maps that filters are solved 
 float32 stay the normalisation of pixels, the normal equations of the filters (products
 of eight-bit numbers do not fit eight bits, and their solution multiplies what rounding
 leaves), the filtered frames, whose eight bits are the result itself, and the dense
-layers. A convolution that cuts frames into patches has no weights and stays with what
-it cuts for.
+layers outside the backbone. A convolution that cuts frames into patches has no weights
+and stays with what it cuts for.
 """
 
 from collections.abc import Mapping

@@ -84,7 +84,8 @@ class TrainConfig:
     init: str | None = setting(
         None,
         "model",
-        "run folder or .keras file whose matching weights to start from",
+        "run folder, .keras file or model of the package whose matching weights to "
+        "start from",
         metavar="RUN",
     )
     freeze: str = setting(

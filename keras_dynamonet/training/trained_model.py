@@ -98,26 +98,27 @@ def model_file(path: str | Path) -> Path:
 
     Args:
         path: The folder of a run, a `.keras` file, or the name of a model that comes
-            with the package, which is not looked for where such a path exists.
+            with the package. A run of that name comes first.
 
     Raises:
         UserError: If a folder holds no trained model, or there is no such file.
     """
     path, shipped = Path(path), shipped_models()
-    if not path.exists() and str(path) in shipped:
-        return shipped[str(path)]
     file = RunDirectory(path).best if path.is_dir() else path
-    if path.is_dir() and not file.exists():
+    if file.exists():
+        return file
+    # A folder that is only called so, e.g. of what the model said, hides none.
+    if str(path) in shipped:
+        return shipped[str(path)]
+    if path.is_dir():
         raise UserError(
             f"{path}: holds no trained model (no best.keras). Name the folder of a "
             "run that has finished an epoch, or a .keras file."
         )
-    if not path.exists():
-        raise UserError(
-            f"{path}: no such run's folder or .keras file, nor a model that comes with "
-            f"the package ({', '.join(shipped)})."
-        )
-    return file
+    raise UserError(
+        f"{path}: no such run's folder or .keras file, nor a model that comes with "
+        f"the package ({', '.join(shipped)})."
+    )
 
 
 def _around(classifier: ResNeXt3D) -> DynamoNet:

@@ -1,12 +1,15 @@
 import json
 import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from keras_dynamonet.cli.export import _default_folder
 from keras_dynamonet.cli.main import main
 from keras_dynamonet.exporters.parity import TOLERANCES, Tolerance
+from keras_dynamonet.training.trained_model import model_file
 from tests.exporters.networks import moving_clips, tiny_network
 
 
@@ -182,3 +185,11 @@ def test_compare_script_is_the_program(tmp_path, capsys):
 
     assert compare([str(tmp_path), str(tmp_path / "none")]) == 1
     assert "none: no such artefact" in error(capsys)
+
+
+def test_nothing_is_written_into_the_package():
+    file = model_file("mocap25-nano")
+    folder = Path("mocap25-nano_export")
+    assert _default_folder(Path("mocap25-nano"), file) == folder
+    assert _default_folder(file, file) == folder
+    assert _default_folder(Path("run"), Path("run/best.keras")) == Path("run/export")

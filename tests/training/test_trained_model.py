@@ -7,7 +7,7 @@ import pytest
 from keras_dynamonet.data.clip_sampling import ClipSpec
 from keras_dynamonet.data.mocap.classes import TRACKS
 from keras_dynamonet.errors import UserError
-from keras_dynamonet.training.trained_model import load_trained_model
+from keras_dynamonet.training.trained_model import load_trained_model, model_file
 from tests.tiny_runs import tiny_config
 
 
@@ -67,11 +67,12 @@ def test_a_model_that_comes_with_the_package(tmp_path, monkeypatch):
     assert trained.spec == ClipSpec(num_frames=16, size=64, fps=12.0)
     assert trained.path.stat().st_size < 8e6
     assert "# mocap25-nano" in trained.path.with_suffix(".md").read_text()
-    # What is beside a program comes first.
+    # A folder of that name hides it only if it is a run's.
     monkeypatch.chdir(tmp_path)
     Path("mocap25-nano").mkdir()
-    with pytest.raises(UserError, match="holds no trained model"):
-        load_trained_model("mocap25-nano")
+    assert model_file("mocap25-nano") == trained.path
+    Path("mocap25-nano/best.keras").touch()
+    assert model_file("mocap25-nano") == Path("mocap25-nano/best.keras")
 
 
 def test_other_models_are_not_shipped(trained_run):
