@@ -97,8 +97,6 @@ class Recorder(keras.callbacks.Callback):
                     save_for_inference(self._run.best, self.model)
         # The checkpoint comes last: a run killed before it ends this epoch once more.
         self._save()
-        if epoch + 1 < self.params["epochs"]:
-            self._raise_if_requested()
 
     def _validate(self) -> dict[str, float]:
         # Made here, for Keras would give the callbacks parameters of its own.
@@ -124,9 +122,14 @@ class Recorder(keras.callbacks.Callback):
         """
         if self._stop.requested:
             self._save()
-            self._raise_if_requested()
+            self.leave_if_requested()
 
-    def _raise_if_requested(self) -> None:
+    def leave_if_requested(self) -> None:
+        """Raises, if a signal has asked to stop; the checkpoint is there already.
+
+        Raises:
+            TrainingInterrupted: If so.
+        """
         if self._stop.requested:
             # Who leaves while the checkpoint is written gets the writer killed.
             self._distribution.wait_for_all("the checkpoint")
@@ -167,7 +170,7 @@ class Recorder(keras.callbacks.Callback):
 
 
 class StopCheck(keras.callbacks.Callback):
-    """Lets a signal stop training and validation between two steps.
+    """Lets a signal stop training and validation between two steps or epochs.
 
     Args:
         recorder: Writes the checkpoint; stands before, this one after all callbacks
@@ -184,6 +187,10 @@ class StopCheck(keras.callbacks.Callback):
 
     def on_test_batch_end(self, batch, logs=None):
         self._recorder.stop_if_requested()
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch + 1 < self.params["epochs"]:
+            self._recorder.leave_if_requested()
 
 
 def epoch_score(logs: Mapping[str, float]) -> list[float]:

@@ -43,7 +43,7 @@ def run(tmp_path):
     return run
 
 
-def fit(run, *, epochs=2, events=(), watchers=(), labels=None, **kwargs):
+def fit(run, *, epochs=2, events=(), watchers=(), validate=True, **kwargs):
     """Fits a small model to noise with a recorder; events come before its turn."""
     keras.utils.set_random_seed(0)
     layers = [keras.Input((3,)), keras.layers.Dense(2)]
@@ -51,11 +51,12 @@ def fit(run, *, epochs=2, events=(), watchers=(), labels=None, **kwargs):
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile("adam", loss=loss, metrics=["accuracy"])
     inputs = np.random.default_rng(0).normal(size=(STEPS, 3)).astype("float32")
-    labels = np.array([0, 1, 0, 1]) if labels is None else labels
+    labels = np.array([0, 1, 0, 1])
     dataset = tf.data.Dataset.from_tensor_slices((inputs, labels)).batch(1)
+    validation = dataset if validate else None
     state = RunState(STEPS)
     with StopRequest() as stop:
-        recorder = Recorder(run, state, stop, validation=dataset, **kwargs)
+        recorder = Recorder(run, state, stop, validation=validation, **kwargs)
         chain = keras.callbacks.CallbackList(
             [*events, recorder, *watchers, StopCheck(recorder)],
             add_history=True,
@@ -125,6 +126,19 @@ def test_request_in_the_last_step_of_an_epoch_leaves_validation_for_later(run):
     _, state = load_checkpoint(run.last)
     assert state.unvalidated.keys() == {"loss", "accuracy"}
     assert (state.epoch, state.step_in_epoch, state.history) == (0, STEPS, [])
+
+
+def test_request_at_an_epochs_end_stops_when_all_callbacks_know_of_it(run):
+    interrupt = At(0, STEPS - 1, lambda model: os.kill(os.getpid(), signal.SIGINT))
+    ended = []
+    watcher = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: ended.append(epoch)
+    )
+    with pytest.raises(TrainingInterrupted, match="stopped at step 4, epoch 2"):
+        fit(run, events=[interrupt], watchers=[watcher], validate=False)
+    assert ended == [0]
+    _, state = load_checkpoint(run.last)
+    assert (state.epoch, state.step_in_epoch, len(state.history)) == (1, 0, 1)
 
 
 def test_nan_loss_stops_and_names_the_step(run):
