@@ -1,3 +1,4 @@
+import hashlib
 import logging
 import os
 from pathlib import Path
@@ -323,6 +324,30 @@ def test_concat_joins_labelled_and_unlabelled(tmp_path):
     assert two.concat(one).class_names == ("x",)
     with pytest.raises(UserError, match="have different classes"):
         one.concat(Manifest(tmp_path, ("c",), [0], ("z",)))
+
+
+@pytest.mark.parametrize(
+    "paths",
+    [
+        ("a.mp4", "läuft/b\udcff.mp4", "/abs/c.mp4", "a/.hidden"),
+        ("./a.mp4", "b//c.mp4"),
+        ("a/./b.mp4",),
+        ("folder/", "name."),
+        (".",),
+        ("with\ttab", "with\nline"),
+    ],
+)
+def test_fingerprint_is_that_of_lines_of_posix_paths(paths):
+    sizes = np.array([0, 7, 12345678901, 30])[: len(paths)]
+    labels = np.array([-1, 0, 11, 1])[: len(paths)]
+    names = tuple(map(str, range(12)))
+    posix = [Path(path).as_posix() for path in paths]
+    rows = zip(posix, sizes, labels, strict=True)
+    lines = [f"class {name}\n" for name in names]
+    lines += [f"{path}\t{size}\t{label}\n" for path, size, label in rows]
+    expected = hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape"))
+    manifest = Manifest(Path("videos"), paths, labels, names, sizes=sizes)
+    assert manifest.fingerprint() == expected.hexdigest()
 
 
 def test_fingerprint_sees_paths_sizes_and_labels_but_not_the_place(tmp_path):
