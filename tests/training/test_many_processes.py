@@ -2,16 +2,18 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from keras_dynamonet.training.run_directory import RunDirectory
 from tests.fresh_process import ROOT
-from tests.tiny_runs import MODEL
+from tests.tiny_runs import MODEL, tiny_config
 
 # No closed-form filters, whose compilation would take most of the time.
 CHANGES = {"filter_source": "generated", "teacher_weight": 0.0}
@@ -19,6 +21,12 @@ CHANGES = {"filter_source": "generated", "teacher_weight": 0.0}
 
 def start_worker(*documents):
     """Starts `tests/training/process_worker.py`."""
+    documents = [json.dumps(document, default=str) for document in documents]
+    return start_program("tests.training.process_worker", *documents)
+
+
+def start_program(module, *words):
+    """Starts a program that uses JAX on the CPU."""
     environment = {
         **os.environ,
         "KERAS_BACKEND": "jax",
@@ -27,8 +35,7 @@ def start_worker(*documents):
         "PYTHONPATH": str(ROOT),
     }
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.training.process_worker"]
-        + [json.dumps(document, default=str) for document in documents],
+        [sys.executable, "-m", module, *map(str, words)],
         cwd=ROOT,
         env=environment,
         stdout=subprocess.DEVNULL,
@@ -92,6 +99,40 @@ def test_a_lost_process_stops_the_others_and_one_goes_on_with_the_same_losses(
     [resumption] = json.loads(run.environment.read_text())["resumed"]
     assert resumption["step"] == 3
     assert resumption["distribution"]["processes"] == 1
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="finds child processes in /proc")
+def test_the_command_says_so_when_the_first_process_is_lost(action_videos, tmp_path):
+    """Process 0 coordinates the others: without it JAX aborts them."""
+    pytest.importorskip("jax")
+    run = RunDirectory(tmp_path / "run")
+    config = tiny_config(
+        action_videos, run.path, **CHANGES, epochs=1000, checkpoint_steps=2
+    )
+    config.save(tmp_path / "config.json")
+    port = free_port()
+    command = ["train", action_videos, "--config", tmp_path / "config.json"]
+    command += ["--run", run.path, "--coordinator", f"127.0.0.1:{port}"]
+    command += ["--processes", 2, "--process-index"]
+    workers = [
+        start_program("keras_dynamonet.cli.main", *command, index) for index in range(2)
+    ]
+    try:
+        while not run.last.exists():
+            assert all(worker.poll() is None for worker in workers), "ended early"
+            time.sleep(0.1)
+        first = workers[0].pid
+        child = Path(f"/proc/{first}/task/{first}/children").read_text().split()[0]
+        os.kill(int(child), signal.SIGKILL)
+        errors = [worker.communicate(timeout=60)[1] for worker in workers]
+    finally:
+        for worker in workers:
+            worker.kill()
+    assert [worker.returncode for worker in workers] == [1, 1]
+    assert "this process of the run was ended by SIGKILL" in errors[0]
+    assert "another process of the run was lost" in errors[1]
+    assert "dynamonet train --resume" in errors[1]
 
 
 @pytest.mark.slow
