@@ -11,6 +11,14 @@ from keras_dynamonet.exporters.signature import CLASS_OUTPUTS
 BATCH_SIZES = (1, 3, 8)
 
 
+_REMEDIES = {
+    "int8": "Calibrate with more clips (--calibration-clips), compare on more "
+    "(--clips; of few, one that hesitates decides), or take --precision float16.",
+    "dynamic_range": "Compare on more clips (--clips; of few, one that hesitates "
+    "decides), or take --precision float16.",
+}
+
+
 class ParityError(UserError):
     """An artefact does not compute what the network computes.
 
@@ -22,9 +30,9 @@ class ParityError(UserError):
         self.report = report
         failed = [entry for entry in report.entries if not entry.passed]
         reasons = "; ".join(f"{e.output}: {', '.join(e.problems)}" for e in failed)
-        super().__init__(
-            f"{report.artefact}: differs from Keras and was not kept ({reasons})."
-        )
+        message = f"{report.artefact}: differs from Keras and was not kept ({reasons})."
+        remedy = _REMEDIES.get(report.precision)
+        super().__init__(f"{message} {remedy}" if remedy else message)
 
 
 @dataclass(frozen=True)

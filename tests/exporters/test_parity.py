@@ -104,6 +104,14 @@ def test_tolerance_follows_the_precision():
         report.raise_if_failed()
 
 
+@pytest.mark.parametrize("precision, told", [("int8", True), ("float32", False)])
+def test_eight_bits_that_fail_come_with_a_remedy(precision, told):
+    expected, other = {"logits": PROBABILITIES}, {"logits": PROBABILITIES[::-1]}
+    with pytest.raises(ParityError) as caught:
+        compare("a", expected, other, precision=precision).raise_if_failed()
+    assert ("--calibration-clips" in str(caught.value)) == told
+
+
 def test_filters_have_a_tolerance_of_their_own():
     near = FRAMES * (1 + 5e-3)
     for name, passes in (("motion_filters", True), ("next_frame", False)):
