@@ -22,6 +22,10 @@ def saved(tmp_path_factory):
     return folder / "net.keras", folder / "clips.npy"
 
 
+SAVED_MODEL = ("--format", "saved_model")
+"""The format that needs no extra."""
+
+
 def export(saved, *arguments):
     path, clips = saved
     return main(["export", str(path), "--data", str(clips), *map(str, arguments)])
@@ -101,12 +105,12 @@ def test_serving_writes_versions(saved, tmp_path, capsys):
     [
         (["--format", "onxx"], "There is no format 'onxx'"),
         (["--precision", "int8"], "saved_model comes in float32, not in int8"),
-        (["--outputs", "logit"], "No output is called 'logit'"),
-        (["--format", "saved_model", "--opset", "18"], "--opset is for onnx only"),
+        ([*SAVED_MODEL, "--outputs", "logit"], "No output is called 'logit'"),
+        ([*SAVED_MODEL, "--opset", "18"], "--opset is for onnx only"),
         (["--serving", "s", "--model-name", "a b"], "use letters, digits, - and _"),
         (["--serving", "s", "--precision", "int8"], "saved_model comes in float32"),
-        (["--name", "../model"], "use letters, digits, - and _ for the names of files"),
-        (["--name", ""], "use letters, digits, - and _ for the names of files"),
+        ([*SAVED_MODEL, "--name", "../model"], "- and _ for the names of files"),
+        ([*SAVED_MODEL, "--name", ""], "- and _ for the names of files"),
     ],
 )
 def test_bad_arguments(saved, arguments, message, tmp_path, capsys, monkeypatch):
@@ -124,7 +128,8 @@ def test_missing_run(tmp_path, capsys):
 
 
 def test_file_without_data(saved, tmp_path, capsys):
-    assert main(["export", str(saved[0]), "--out", str(tmp_path)]) == 1
+    arguments = ["export", str(saved[0]), "--out", str(tmp_path), *SAVED_MODEL]
+    assert main(arguments) == 1
     assert "no clips to compare artefacts on and to calibrate with" in error(capsys)
 
 
