@@ -5,7 +5,7 @@ import hashlib
 import itertools
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -295,22 +295,19 @@ def _move(paths: PathTable, old_root: str, new_root: str) -> Iterator[str]:
 def _lines(paths: PathTable, sizes: np.ndarray, labels: np.ndarray) -> bytes:
     """`PATH<tab>SIZE<tab>LABEL` of each video, its path as `Path.as_posix` writes it.
 
-    Put together in flat arrays: a million texts would take seconds.
+    `Path` takes long; whether it would change a path shows in all of them at once.
     """
-    columns = [
-        paths.padded(),
-        *(numbers.astype(bytes)[:, None].view(np.uint8) for numbers in (sizes, labels)),
-    ]
-    ends = [np.full((len(paths), 1), ord(end), np.uint8) for end in "\t\t\n"]
-    pairs = zip(columns, ends, strict=True)
-    table = np.concatenate(list(itertools.chain.from_iterable(pairs)), axis=1)
-    lines = table[table != 0].tobytes()
-    if os.sep == "/" and not any(mark in b"\n" + lines for mark in _NOT_POSIX):
-        return lines
-    posix = [Path(path).as_posix() for path in paths]
-    rows = zip(posix, sizes.tolist(), labels.tolist(), strict=True)
-    text = "".join(f"{path}\t{size}\t{label}\n" for path, size, label in rows)
-    return text.encode("utf-8", "surrogateescape")
+
+    def join(names: Iterable[str]) -> bytes:
+        rows = zip(names, sizes.tolist(), labels.tolist(), strict=True)
+        lines = [f"{path}\t{size}\t{label}\n" for path, size, label in rows]
+        return "".join(lines).encode("utf-8", "surrogateescape")
+
+    lines = join(paths)
+    preceded = b"\n" + lines
+    if os.sep != "/" or any(mark in preceded for mark in _NOT_POSIX):
+        lines = join(Path(path).as_posix() for path in paths)
+    return lines
 
 
 def _say_aloud(

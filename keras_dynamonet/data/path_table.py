@@ -68,15 +68,6 @@ class PathTable(Sequence):
         """The same strings in arrays of their own, without those not taken."""
         return self if self.rows is None else PathTable.from_strings(iter(self))
 
-    def padded(self) -> np.ndarray:
-        """The bytes of all strings: uint8, `(strings, longest)`, zero behind each."""
-        rows = np.arange(len(self)) if self.rows is None else self.rows
-        begins = np.where(rows > 0, self.ends[rows - 1], 0)[:, None]
-        lengths = self.ends[rows][:, None] - begins
-        columns = np.arange(lengths.max(initial=0))
-        inside = columns < lengths
-        return np.where(inside, self.text[np.where(inside, begins + columns, 0)], 0)
-
     def __len__(self) -> int:
         return len(self.ends if self.rows is None else self.rows)
 

@@ -26,13 +26,6 @@ def test_taken_rows_share_the_text_until_compacted():
     assert "997 more" in repr(PathTable.from_strings(map(str, range(1000))))
 
 
-def test_padded_bytes_are_those_of_the_strings():
-    table = PathTable.from_strings(["ä", "", "abc"])
-    assert bytes(table.padded()) == "ä".encode() + b"\0" + b"\0\0\0" + b"abc"
-    assert bytes(table.take([2, 1]).padded()) == b"abc" + b"\0\0\0"
-    assert table.take([]).padded().shape == (0, 0)
-
-
 def test_long_tables_iterate_as_they_index():
     strings = [f"{k}" * (k % 3) for k in range(10_000)]
     table = PathTable.from_strings(strings)
