@@ -26,7 +26,7 @@ class NonFiniteLossError(UserError):
 
 
 class Recorder(keras.callbacks.Callback):
-    """Validates, writes checkpoints and history, stops when asked or on NaN.
+    """Validates, writes checkpoints and history, stops on NaN or if `StopCheck` asks.
 
     Validation happens here rather than in `fit`, so that a run stopped in the middle of
     it can make up for it when it goes on.
@@ -125,7 +125,7 @@ class Recorder(keras.callbacks.Callback):
             self.leave_if_requested()
 
     def leave_if_requested(self) -> None:
-        """Raises, if a signal has asked to stop; the checkpoint is there already.
+        """As :meth:`stop_if_requested`, where the checkpoint is written already.
 
         Raises:
             TrainingInterrupted: If so.
@@ -174,7 +174,7 @@ class StopCheck(keras.callbacks.Callback):
 
     Args:
         recorder: Writes the checkpoint; stands before, this one after all callbacks
-            that are to be told of the last step.
+            that are to be told of the last step or epoch.
     """
 
     def __init__(self, recorder: Recorder):

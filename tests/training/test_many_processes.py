@@ -104,7 +104,7 @@ def test_a_lost_process_stops_the_others_and_one_goes_on_with_the_same_losses(
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="finds child processes in /proc")
 def test_the_command_says_so_when_the_first_process_is_lost(action_videos, tmp_path):
-    """Process 0 coordinates the others: without it JAX aborts them."""
+    """Process 0 coordinates the others: without it JAX aborts them, or a step fails."""
     pytest.importorskip("jax")
     run = RunDirectory(tmp_path / "run")
     config = tiny_config(
@@ -118,8 +118,10 @@ def test_the_command_says_so_when_the_first_process_is_lost(action_videos, tmp_p
     workers = [
         start_program("keras_dynamonet.cli.main", *command, index) for index in range(2)
     ]
+    deadline = time.monotonic() + 300
     try:
         while not run.last.exists():
+            assert time.monotonic() < deadline, "no checkpoint"
             assert all(worker.poll() is None for worker in workers), "ended early"
             time.sleep(0.1)
         first = workers[0].pid
