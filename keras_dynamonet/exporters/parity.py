@@ -12,10 +12,11 @@ BATCH_SIZES = (1, 3, 8)
 
 
 _REMEDIES = {
-    "int8": "Calibrate with more clips (--calibration-clips), compare on more "
-    "(--clips; of few, one that hesitates decides), or take --precision float16.",
-    "dynamic_range": "Compare on more clips (--clips; of few, one that hesitates "
-    "decides), or take --precision float16.",
+    "int8": "Calibrate with more clips (--calibration-clips), compare on more videos "
+    "(--data, --clips; among few, one close call decides), or take --precision "
+    "float16.",
+    "dynamic_range": "Compare on more videos (--data, --clips; among few, one close "
+    "call decides), or take --precision float16.",
 }
 
 
@@ -32,6 +33,8 @@ class ParityError(UserError):
         reasons = "; ".join(f"{e.output}: {', '.join(e.problems)}" for e in failed)
         message = f"{report.artefact}: differs from Keras and was not kept ({reasons})."
         remedy = _REMEDIES.get(report.precision)
+        if any(entry.cosine is None for entry in failed):
+            remedy = None  # nothing could be compared
         super().__init__(f"{message} {remedy}" if remedy else message)
 
 
