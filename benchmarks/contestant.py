@@ -57,6 +57,7 @@ class Contestant:
         settings: Its keyword arguments, plain values.
         threads: CPUs it may use; every pool of threads is limited to as many.
         python: The interpreter.
+        environment: Further environment variables.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Contestant:
     settings: dict = field(default_factory=dict)
     threads: int = 1
     python: str = sys.executable
+    environment: dict[str, str] = field(default_factory=dict)
 
     def __enter__(self) -> "Contestant":
         document = {
@@ -79,7 +81,7 @@ class Contestant:
             stderr=self._errors,
             text=True,
             cwd=ROOT,
-            env={**os.environ, **thread_limits(self.threads)},
+            env={**os.environ, **thread_limits(self.threads), **self.environment},
         )
         try:
             facts = self._receive()

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from benchmarks.contestant import Contestant
-from benchmarks.options import add_options, race_options
+from benchmarks.options import add_folder_options, add_options, race_options
 from benchmarks.race import Result, race
 from benchmarks.tables import Table, milliseconds, versus
 from benchmarks.videos import KINDS, write_videos
@@ -77,6 +77,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--videos", type=int, default=8, help="of each kind")
     parser.add_argument("--only", nargs="+", choices=PEERS, help="peers")
     add_options(parser)
+    add_folder_options(parser)
     return parser
 
 

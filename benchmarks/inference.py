@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from benchmarks.artefacts import prepare
 from benchmarks.contestant import Contestant
-from benchmarks.options import add_options, race_options
+from benchmarks.options import add_folder_options, add_options, race_options
 from benchmarks.race import Result, race
 from benchmarks.tables import Table, milliseconds, versus
 
@@ -128,6 +128,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--batch", type=int, nargs="+", default=[1, 8])
     parser.add_argument("--only", nargs="+", help="names of contestants")
     add_options(parser)
+    add_folder_options(parser)
     return parser
 
 

@@ -7,8 +7,8 @@ from keras_dynamonet.machine import count_cpus
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Adds size of the frames, threads, length of the race, and the folder."""
-    parser.add_argument("--size", type=int, help="pixels (default: the preset's)")
+    """Adds size of the frames, threads and length of the race."""
+    parser.add_argument("--size", type=int, help="pixels (default: the network's)")
     parser.add_argument(
         "--threads",
         type=int,
@@ -16,11 +16,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="CPUs of every contestant (default: all)",
     )
     parser.add_argument(
-        "--rounds", type=int, default=5, help="turns of each contestant (default: 5)"
+        "--rounds", type=int, default=5, help="turns of each contestant"
     )
-    parser.add_argument(
-        "--seconds", type=float, default=2.0, help="length of a turn (default: 2)"
-    )
+    parser.add_argument("--seconds", type=float, default=2.0, help="length of a turn")
+
+
+def add_folder_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the folder of files that are made for the benchmark."""
     parser.add_argument(
         "--folder",
         type=Path,

@@ -8,16 +8,21 @@ from benchmarks.tables import Table, versus, write_section
 WORK = "tests.benchmarks.works"
 
 
-def sleeper(name, seconds, value):
-    return Contestant(name, f"{WORK}:sleep", {"seconds": seconds, "value": value})
+def sleeper(name, seconds, value, **environment):
+    settings = {"seconds": seconds, "value": value}
+    return Contestant(name, f"{WORK}:sleep", settings, environment=environment)
 
 
 def test_contestants_are_timed_in_turn():
-    contestants = [sleeper("slow", 0.02, 1.0), sleeper("fast", 0.001, 1.0001)]
+    contestants = [
+        sleeper("slow", 0.02, 1.0),
+        sleeper("fast", 0.001, 1.0001, RUNTIME="one that is fast"),
+    ]
     results = race(contestants, rounds=3, seconds=0.0)
     assert list(results) == ["slow", "fast"]
     slow, fast = results.values()
     assert slow.runtime == "1 threads"
+    assert fast.runtime == "one that is fast"
     assert len(slow.rounds) == 3 and min(slow.rounds) >= 0.02
     assert fast.units_per_second == 2 / fast.seconds
     assert slow.peak_memory_mib > 5

@@ -1,5 +1,6 @@
 """Work for the tests of races: cheap, and told apart by what it returns."""
 
+import os
 import time
 
 import numpy as np
@@ -10,11 +11,12 @@ from benchmarks.contestant import Work
 def sleep(seconds: float, value: float, threads: int) -> Work:
     """Sleeps; its proof is an array of one value."""
     print("libraries print to standard output")
+    runtime = os.environ.get("RUNTIME", f"{threads} threads")
 
     def outputs():
         return {"value": np.full((2, 2), value)}
 
-    return Work(lambda: time.sleep(seconds), outputs, f"{threads} threads", units=2)
+    return Work(lambda: time.sleep(seconds), outputs, runtime, units=2)
 
 
 def broken(threads: int) -> Work:
