@@ -128,7 +128,6 @@ def _prepare(arguments):
     from keras_dynamonet.exporters.calibration import load_export_clips
     from keras_dynamonet.exporters.folding import conv_norms
     from keras_dynamonet.exporters.source import ExportSource
-    from keras_dynamonet.layers.residual_blocks import BasicBlock, BottleneckBlock
 
     preset = arguments.presets[0]
     model = DynamoNet.from_preset(
@@ -143,10 +142,7 @@ def _prepare(arguments):
         num_parity=arguments.clips,
         num_calibration=arguments.calibration_clips,
     )
-    for layer in model.backbone.layers:
-        if isinstance(layer, BasicBlock | BottleneckBlock):
-            gamma = layer.convolutions[-1].norm.gamma
-            gamma.assign(np.full(gamma.shape, RESIDUAL_SCALE))
+    quieten_blocks(model)
     norms = [unit.norm for unit in conv_norms(model)]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
@@ -162,6 +158,18 @@ def _prepare(arguments):
     )
     np.savez(arguments.prepared / "expected.npz", **ExportSource(model, clips).expected)
     return {}
+
+
+def quieten_blocks(model):
+    """Lets every block add `RESIDUAL_SCALE` of what it computes to its shortcut."""
+    import numpy as np
+
+    from keras_dynamonet.layers.residual_blocks import BasicBlock, BottleneckBlock
+
+    for layer in model.backbone.layers:
+        if isinstance(layer, BasicBlock | BottleneckBlock):
+            gamma = layer.convolutions[-1].norm.gamma
+            gamma.assign(np.full(gamma.shape, RESIDUAL_SCALE))
 
 
 def _export(arguments):
