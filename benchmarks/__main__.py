@@ -27,7 +27,7 @@ from keras_dynamonet.machine import count_cpus, processor_name
 NOTES = Path(__file__).parents[1] / "BUILD_NOTES.md"
 PACKAGES = (
     *("keras", "tensorflow", "numpy", "av", "onnxruntime", "ai-edge-litert"),
-    *("openvino", "torch", "decord2", "opencv-python-headless"),
+    *("openvino", "torch", "jax", "decord2", "opencv-python-headless"),
 )
 
 _SHORT = ["--rounds", "2", "--seconds", "0.1"]
@@ -37,6 +37,7 @@ BENCHMARKS = {
     "inference": ["--preset", "nano-16f", "--batch", "2", *_SMALL],
     "training": ["--presets", "nano-16f", "--batch", "2", *_SMALL],
     "filters": ["--batch", "2", *_SMALL],
+    "convolutions": ["--batch", "2", *_SMALL],
     "decoding": ["--kinds", "h264-320x240", "--videos", "2", *_SHORT],
     "memory": [
         *("--preset", "nano-16f", "--frames", "16", "32", "--sizes", "32", "64"),

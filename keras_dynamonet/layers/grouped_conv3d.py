@@ -14,6 +14,11 @@ from keras_dynamonet.layers.arguments import (
 
 FORMS = ("auto", "native", "planar", "stacked", "traced")
 
+CPU_FORMS = {"tensorflow": "planar", "jax": "planar", "torch": "native"}
+"""What `auto` is on a CPU by backend: the form that takes the least time over all kinds
+of convolution of the networks, training included (`python -m benchmarks.convolutions`).
+"""
+
 
 @keras.saving.register_keras_serializable(package="keras_dynamonet")
 class GroupedConv3D(keras.layers.Layer):
@@ -31,8 +36,9 @@ class GroupedConv3D(keras.layers.Layer):
     - `planar`: a sum of 2D convolutions, one for each temporal tap.
     - `stacked`: one 2D convolution over the taps side by side on the channel axis.
     - `traced`: TensorFlow's grouped node without padding tricks, for converters only.
-    - `auto`: `native` on a GPU and on PyTorch, `planar` on other CPUs, where Keras's
-      grouped 3D convolution is 20 to 40 times slower.
+    - `auto`: `native` on a GPU, elsewhere what `CPU_FORMS` has for the backend. On
+      TensorFlow's CPU, Keras's grouped 3D convolution is 20 to 40 times slower than
+      `planar`.
 
     Args:
         filters: Number of output channels.
@@ -159,9 +165,9 @@ class GroupedConv3D(keras.layers.Layer):
             # Without temporal taps every form is the same single 2D convolution.
             flat = self.kernel_size[0] == 1 and self.form in ("planar", "stacked")
             return "planar" if flat else self.form
-        if keras.backend.backend() == "torch" or backend_ops.gpu_is_visible():
+        if backend_ops.gpu_is_visible():
             return "native"
-        return "planar"
+        return CPU_FORMS[keras.backend.backend()]
 
 
 def _native(inputs, kernel, bias, strides, padding):

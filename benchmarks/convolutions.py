@@ -1,0 +1,150 @@
+"""The forms of the 3D convolution beside one another, forward and in training.
+
+    python -m benchmarks.convolutions
+    python -m benchmarks.convolutions --backends tensorflow jax torch --size 64
+
+What `form="auto"` of `GroupedConv3D` takes on a CPU comes from here: for each backend
+the form with the least time over all kinds of convolution.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from benchmarks.contestant import Contestant
+from benchmarks.options import add_options, race_options
+from benchmarks.race import race
+from benchmarks.tables import Table
+
+_WORK = "benchmarks.convolutions_work:convolution"
+FORMS = ("native", "planar", "stacked")
+TASKS = ("forward", "training")
+BACKENDS = ("tensorflow", "jax", "torch")
+TIE = 1.05
+"""Times of a round that are no further apart count as equal."""
+# Sums over all pixels of a batch, in another order.
+TOLERANCES = {"": 1e-3}
+
+
+class Kind(NamedTuple):
+    """A convolution of the networks.
+
+    Args:
+        name: For the table.
+        shrunk: By how much frames, height and width are smaller than the clip's.
+        channels: Of its input.
+        filters: Of its output.
+        kernel_size: Along frames, height and width.
+        strides: Likewise.
+        groups: Of channels.
+    """
+
+    name: str
+    shrunk: tuple[int, int, int]
+    channels: int
+    filters: int
+    kernel_size: tuple[int, int, int] = (3, 3, 3)
+    strides: tuple[int, int, int] = (1, 1, 1)
+    groups: int = 1
+
+
+KINDS = (
+    Kind("stem, 7x7x7, stride 1x2x2", (1, 1, 1), 3, 64, (7, 7, 7), (1, 2, 2)),
+    Kind("stage 1, 1x1x1", (2, 4, 4), 256, 128, (1, 1, 1)),
+    Kind("stage 1, 3x3x3", (2, 4, 4), 64, 64),
+    Kind("stage 1, 3x3x3, 32 groups", (2, 4, 4), 128, 128, groups=32),
+    Kind(
+        *("stage 2, 3x3x3, 32 groups, stride 2", (2, 4, 4), 256, 256),
+        strides=(2, 2, 2),
+        groups=32,
+    ),
+    Kind("stage 3, 3x3x3, 32 groups", (8, 16, 16), 512, 512, groups=32),
+    Kind("stage 4, 3x3x3, 32 groups", (16, 32, 32), 1024, 1024, groups=32),
+)
+
+
+def contestants(arguments: argparse.Namespace, kind: Kind, backend: str, task: str):
+    """One for each form."""
+    shape = (arguments.frames, arguments.size, arguments.size)
+    sizes = [-(-side // by) for side, by in zip(shape, kind.shrunk, strict=True)]
+    settings = {
+        "batch": arguments.batch,
+        "shape": [*sizes, kind.channels],
+        "layer": {
+            "filters": kind.filters,
+            "kernel_size": kind.kernel_size,
+            "strides": kind.strides,
+            "groups": kind.groups,
+        },
+        "task": task,
+    }
+    return [
+        Contestant(
+            form,
+            _WORK,
+            {**settings, "form": form},
+            arguments.threads,
+            environment={"KERAS_BACKEND": backend},
+        )
+        for form in FORMS
+    ]
+
+
+def measure(arguments: argparse.Namespace) -> list[Table]:
+    """A table for each backend and task."""
+    tables = []
+    for backend in arguments.backends:
+        for task in arguments.tasks:
+            table = Table(
+                f"Forms of the convolution, {backend}, {task}, batch "
+                f"{arguments.batch}, {arguments.frames}x{arguments.size}x"
+                f"{arguments.size}, ms",
+                ("convolution", *FORMS, f"within {TIE - 1:.0%} of the fastest"),
+            )
+            sums = dict.fromkeys(FORMS, 0.0)
+            for kind in KINDS:
+                results = race(
+                    contestants(arguments, kind, backend, task),
+                    tolerances=TOLERANCES,
+                    **race_options(arguments),
+                )
+                best = min(results.values(), key=lambda result: result.seconds)
+                table.add(
+                    kind.name,
+                    *(f"{1e3 * results[form].seconds:,.1f}" for form in FORMS),
+                    ", ".join(f for f in FORMS if results[f].ratio(best) <= TIE),
+                )
+                for form in FORMS:
+                    sums[form] += results[form].seconds
+            cells = (f"{1e3 * sums[form]:,.1f}" for form in FORMS)
+            table.add("all", *cells, min(FORMS, key=sums.get))
+            tables.append(table)
+            print(table.to_markdown(), flush=True)
+    return tables
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The options of this benchmark."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--backends", nargs="+", choices=BACKENDS, default=list(BACKENDS)
+    )
+    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
+    parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--frames", type=int, default=16)
+    add_options(parser)
+    parser.set_defaults(size=112, rounds=3, seconds=0.5)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measures and prints."""
+    measure(make_parser().parse_args(argv))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,103 @@
+"""One convolution in one form, forward or with its gradients, on any backend."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from benchmarks.contestant import Work
+
+
+def convolution(
+    batch: int,
+    shape: list[int],
+    layer: Mapping[str, Any],
+    task: str,
+    form: str,
+    threads: int,
+) -> Work:
+    """`GroupedConv3D`, compiled where the backend compiles.
+
+    Args:
+        batch: Clips.
+        shape: Of the input, without the batch.
+        layer: Arguments of the layer.
+        task: `forward`, or `training`: also the gradients of kernel and input.
+        form: Of the layer.
+        threads: Limited from outside; PyTorch is told.
+    """
+    import keras
+
+    from keras_dynamonet.layers import GroupedConv3D
+
+    rng = np.random.default_rng(0)
+    inputs = rng.normal(size=(batch, *shape)).astype("float32")
+    conv = GroupedConv3D(**layer, form=form)
+    conv.build(inputs.shape)
+    fan_out = np.prod(conv.kernel.shape[:3]) * conv.kernel.shape[-1]
+    kernel = rng.normal(0, (2 / fan_out) ** 0.5, conv.kernel.shape)
+    backend = keras.backend.backend()
+    arrays = inputs, kernel.astype("float32")
+
+    def forward(inputs, kernel):
+        return conv.stateless_call([kernel], [], inputs)[0]
+
+    compute = _COMPILERS[backend](forward, arrays, task == "training", threads)
+
+    def outputs():
+        names = ("outputs", "to the input", "to the kernel")
+        return dict(zip(names, compute(), strict=False))
+
+    return Work(compute, outputs, f"keras {keras.__version__} on {backend}", batch)
+
+
+def _tensorflow(forward, arrays, with_gradients, threads):
+    import tensorflow as tf
+
+    @tf.function
+    def compute(*tensors):
+        with tf.GradientTape() as tape:
+            tape.watch(tensors)
+            outputs = forward(*tensors)
+        if not with_gradients:
+            return [outputs]
+        return [outputs, *tape.gradient(outputs, tensors, outputs)]
+
+    tensors = [tf.constant(array) for array in arrays]
+    return lambda: [np.asarray(value) for value in compute(*tensors)]
+
+
+def _jax(forward, arrays, with_gradients, threads):
+    import jax
+
+    @jax.jit
+    def compute(*tensors):
+        if not with_gradients:
+            return [forward(*tensors)]
+        outputs, gradients_of = jax.vjp(forward, *tensors)
+        return [outputs, *gradients_of(outputs)]
+
+    tensors = [jax.numpy.asarray(array) for array in arrays]
+    # JAX hands out results before they are computed.
+    return lambda: [np.asarray(value) for value in compute(*tensors)]
+
+
+def _torch(forward, arrays, with_gradients, threads):
+    import torch
+
+    torch.set_num_threads(threads)
+    tensors = [torch.from_numpy(array) for array in arrays]
+    for tensor in tensors:
+        tensor.requires_grad_(with_gradients)
+
+    def compute():
+        outputs = forward(*tensors)
+        values = [outputs]
+        if with_gradients:
+            values += torch.autograd.grad(outputs, tensors, outputs.detach())
+        return [value.detach().numpy() for value in values]
+
+    return compute
+
+
+_COMPILERS = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}
