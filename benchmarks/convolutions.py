@@ -8,12 +8,10 @@ the form with the least time over all kinds of convolution.
 """
 
 import argparse
-import sys
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from benchmarks.contestant import Contestant
-from benchmarks.options import add_options, race_options
+from benchmarks.options import add_size, benchmark_parser, race_options, run
 from benchmarks.race import race
 from benchmarks.tables import Table
 
@@ -126,25 +124,17 @@ def measure(arguments: argparse.Namespace) -> list[Table]:
 
 def make_parser() -> argparse.ArgumentParser:
     """The options of this benchmark."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = benchmark_parser(__doc__)
     parser.add_argument(
         "--backends", nargs="+", choices=BACKENDS, default=list(BACKENDS)
     )
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--frames", type=int, default=16)
-    add_options(parser)
-    parser.set_defaults(size=112, rounds=3, seconds=0.5)
+    add_size(parser, 112)
+    parser.set_defaults(rounds=3, seconds=0.5)
     return parser
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Measures and prints."""
-    measure(make_parser().parse_args(argv))
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    run(make_parser(), measure)

@@ -8,11 +8,9 @@ pixels. The frames must be the same, too.
 """
 
 import argparse
-import sys
-from collections.abc import Sequence
 
 from benchmarks.contestant import Contestant
-from benchmarks.options import add_folder_options, add_options, race_options
+from benchmarks.options import add_folder_options, benchmark_parser, race_options, run
 from benchmarks.race import Result, race
 from benchmarks.tables import Table, milliseconds, versus
 from benchmarks.videos import KINDS, write_videos
@@ -69,23 +67,14 @@ def measure(arguments: argparse.Namespace) -> list[Table]:
 
 def make_parser() -> argparse.ArgumentParser:
     """The options of this benchmark."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = benchmark_parser(__doc__)
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--videos", type=int, default=8, help="of each kind")
     parser.add_argument("--only", nargs="+", choices=PEERS, help="peers")
-    add_options(parser)
     add_folder_options(parser)
     return parser
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Measures and prints."""
-    measure(make_parser().parse_args(argv))
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    run(make_parser(), measure)

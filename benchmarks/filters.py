@@ -5,11 +5,9 @@ python -m benchmarks.filters --batch 2 --size 32 --rounds 3 --seconds 0.2
 """
 
 import argparse
-import sys
-from collections.abc import Sequence
 
 from benchmarks.contestant import Contestant
-from benchmarks.options import add_options, race_options
+from benchmarks.options import add_size, benchmark_parser, race_options, run
 from benchmarks.race import Result, race
 from benchmarks.tables import Table, milliseconds, versus
 
@@ -25,7 +23,7 @@ def contestants(arguments: argparse.Namespace, to_frames: bool) -> list[Contesta
     shared = {
         "batch": arguments.batch,
         "frames": arguments.frames,
-        "size": arguments.size or 112,
+        "size": arguments.size,
         "kernel": arguments.kernel,
         "channels": arguments.channels,
         "to_frames": to_frames,
@@ -82,7 +80,7 @@ def measure(arguments: argparse.Namespace) -> list[Table]:
             tolerances=TOLERANCES,
             **race_options(arguments),
         )
-        size = arguments.size or 112
+        size = arguments.size
         title = (
             f"Motion filter, batch {arguments.batch}, {arguments.frames}x{size}x{size}"
             f", k = {arguments.kernel}, gradients to the filters"
@@ -95,22 +93,14 @@ def measure(arguments: argparse.Namespace) -> list[Table]:
 
 def make_parser() -> argparse.ArgumentParser:
     """The options of this benchmark."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = benchmark_parser(__doc__)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--frames", type=int, default=16)
     parser.add_argument("--kernel", type=int, default=5)
     parser.add_argument("--channels", type=int, default=1, choices=(1, 3))
-    add_options(parser)
+    add_size(parser, 112)
     return parser
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Measures and prints."""
-    measure(make_parser().parse_args(argv))
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    run(make_parser(), measure)

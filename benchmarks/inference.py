@@ -8,12 +8,16 @@ the work. Every contestant has a process of its own, limited to the same CPUs.
 """
 
 import argparse
-import sys
-from collections.abc import Sequence
 
 from benchmarks.artefacts import prepare
 from benchmarks.contestant import Contestant
-from benchmarks.options import add_folder_options, add_options, race_options
+from benchmarks.options import (
+    add_folder_options,
+    add_size,
+    benchmark_parser,
+    race_options,
+    run,
+)
 from benchmarks.race import Result, race
 from benchmarks.tables import Table, milliseconds, versus
 
@@ -121,22 +125,14 @@ def measure(arguments: argparse.Namespace) -> list[Table]:
 
 def make_parser() -> argparse.ArgumentParser:
     """The options of this benchmark."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = benchmark_parser(__doc__)
     parser.add_argument("--preset", default="resnext101-16f")
     parser.add_argument("--batch", type=int, nargs="+", default=[1, 8])
     parser.add_argument("--only", nargs="+", help="names of contestants")
-    add_options(parser)
+    add_size(parser)
     add_folder_options(parser)
     return parser
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Measures and prints."""
-    measure(make_parser().parse_args(argv))
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    run(make_parser(), measure)

@@ -9,13 +9,12 @@ Memory counts above what the process held before its first step.
 """
 
 import argparse
-import sys
 from collections.abc import Sequence
 
 import numpy as np
 
 from benchmarks.contestant import Contestant
-from benchmarks.options import add_options, race_options
+from benchmarks.options import benchmark_parser, race_options, run
 from benchmarks.race import Result, race
 from benchmarks.tables import Table, milliseconds
 
@@ -108,23 +107,14 @@ def measure(arguments: argparse.Namespace) -> list[Table]:
 
 def make_parser() -> argparse.ArgumentParser:
     """The options of this benchmark."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = benchmark_parser(__doc__)
     parser.add_argument("--preset", default="resnext101-16f")
     parser.add_argument("--frames", type=int, nargs="+", default=[16, 32, 64])
     parser.add_argument("--sizes", type=int, nargs="+", default=[112, 224])
     parser.add_argument("--batch", type=int, nargs="+", default=[1, 2, 4, 8])
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
-    add_options(parser)
     return parser
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Measures and prints."""
-    measure(make_parser().parse_args(argv))
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    run(make_parser(), measure)

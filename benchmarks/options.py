@@ -1,14 +1,17 @@
 """Options that the benchmarks share."""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 from keras_dynamonet.machine import count_cpus
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Adds size of the frames, threads and length of the race."""
-    parser.add_argument("--size", type=int, help="pixels (default: the network's)")
+def benchmark_parser(description: str) -> argparse.ArgumentParser:
+    """A parser with the threads and the length of the race."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument(
         "--threads",
         type=int,
@@ -16,9 +19,26 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="CPUs of every contestant (default: all)",
     )
     parser.add_argument(
-        "--rounds", type=int, default=5, help="turns of each contestant"
+        "--rounds",
+        type=int,
+        default=5,
+        help="turns of each contestant (default: %(default)s)",
     )
-    parser.add_argument("--seconds", type=float, default=2.0, help="length of a turn")
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=2.0,
+        help="length of a turn (default: %(default)s)",
+    )
+    return parser
+
+
+def add_size(parser: argparse.ArgumentParser, default: int | None = None) -> None:
+    """Adds the size of the frames; None for that of the network."""
+    shown = "the preset's" if default is None else default
+    parser.add_argument(
+        "--size", type=int, default=default, help=f"pixels (default: {shown})"
+    )
 
 
 def add_folder_options(parser: argparse.ArgumentParser) -> None:
@@ -37,3 +57,10 @@ def add_folder_options(parser: argparse.ArgumentParser) -> None:
 def race_options(arguments: argparse.Namespace) -> dict:
     """Keyword arguments of :func:`benchmarks.race.race`."""
     return {"rounds": arguments.rounds, "seconds": arguments.seconds}
+
+
+def run(
+    parser: argparse.ArgumentParser, measure: Callable[[argparse.Namespace], object]
+) -> None:
+    """The program of a benchmark: measures what the command line says and prints."""
+    measure(parser.parse_args())

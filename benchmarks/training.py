@@ -7,12 +7,16 @@ All start from the same weights with the same clips; the losses of two steps mus
 """
 
 import argparse
-import sys
-from collections.abc import Sequence
 
 from benchmarks.artefacts import prepare
 from benchmarks.contestant import Contestant
-from benchmarks.options import add_folder_options, add_options, race_options
+from benchmarks.options import (
+    add_folder_options,
+    add_size,
+    benchmark_parser,
+    race_options,
+    run,
+)
 from benchmarks.race import Result, race
 from benchmarks.tables import Table, milliseconds, versus
 
@@ -84,23 +88,15 @@ def measure(arguments: argparse.Namespace) -> list[Table]:
 
 def make_parser() -> argparse.ArgumentParser:
     """The options of this benchmark."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = benchmark_parser(__doc__)
     presets = ["nano-16f", "resnet18-16f", "resnext101-16f"]
     parser.add_argument("--presets", nargs="+", default=presets)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--only", nargs="+", help="names of contestants")
-    add_options(parser)
+    add_size(parser)
     add_folder_options(parser)
     return parser
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Measures and prints."""
-    measure(make_parser().parse_args(argv))
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    run(make_parser(), measure)

@@ -25,6 +25,8 @@ def saved(tmp_path_factory):
 SAVED_MODEL = ("--format", "saved_model")
 """The format that needs no extra."""
 
+BAD_NAME = "use letters, digits, - and _ for the names of files"
+
 
 def export(saved, *arguments):
     path, clips = saved
@@ -109,8 +111,8 @@ def test_serving_writes_versions(saved, tmp_path, capsys):
         ([*SAVED_MODEL, "--opset", "18"], "--opset is for onnx only"),
         (["--serving", "s", "--model-name", "a b"], "use letters, digits, - and _"),
         (["--serving", "s", "--precision", "int8"], "saved_model comes in float32"),
-        ([*SAVED_MODEL, "--name", "../model"], "- and _ for the names of files"),
-        ([*SAVED_MODEL, "--name", ""], "- and _ for the names of files"),
+        ([*SAVED_MODEL, "--name", "../model"], BAD_NAME),
+        ([*SAVED_MODEL, "--name", ""], BAD_NAME),
     ],
 )
 def test_bad_arguments(saved, arguments, message, tmp_path, capsys, monkeypatch):
