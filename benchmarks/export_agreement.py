@@ -151,7 +151,7 @@ def _fresh(arguments, preset, folder):
     """
     import keras
 
-    from benchmarks.export_full_size import quieten_blocks
+    from benchmarks.fresh_networks import quieten_blocks
     from keras_dynamonet import DynamoNet
 
     keras.utils.set_random_seed(0)

@@ -1,7 +1,7 @@
 """Exports presets at full size and reports time, memory, size and parity.
 
-    python benchmarks/export_full_size.py --data videos --presets resnext101-16f
-    python benchmarks/export_full_size.py --data videos --presets all --size 32
+    python -m benchmarks.export_full_size --data videos --presets resnext101-16f
+    python -m benchmarks.export_full_size --data videos --presets all --size 32
 
 The networks have fresh weights whose normalisation has seen some of the clips, and
 blocks that add a fifth to their shortcuts, about as much as trained ones do. Every
@@ -29,10 +29,6 @@ COLUMNS = (
 )
 # Of the training pass whose batch the normalisation takes its statistics from.
 SETTLING_CLIPS = 4
-# What a block adds to its shortcut, as a factor. With the 1 of fresh weights each block
-# multiplies noise: half-precision weights alone change what 101 layers give by 5 %.
-# Training makes it small in deep networks.
-RESIDUAL_SCALE = 0.2
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -94,7 +90,8 @@ def _parse(argv):
 
 
 def _in_a_process(arguments, step, *further):
-    command = [sys.executable, __file__, "--step", step, *map(str, further)]
+    program = [sys.executable, "-m", "benchmarks.export_full_size"]
+    command = [*program, "--step", step, *map(str, further)]
     for name in ("data", "size", "classes", "clips", "calibration_clips", "out"):
         value = getattr(arguments, name)
         if value is not None:
@@ -123,6 +120,7 @@ def _prepare(arguments):
     """Makes the network, the clips and what Keras computes of them."""
     import numpy as np
 
+    from benchmarks.fresh_networks import quieten_blocks
     from keras_dynamonet import DynamoNet
     from keras_dynamonet.data.clip_sampling import ClipSpec
     from keras_dynamonet.exporters.calibration import load_export_clips
@@ -158,18 +156,6 @@ def _prepare(arguments):
     )
     np.savez(arguments.prepared / "expected.npz", **ExportSource(model, clips).expected)
     return {}
-
-
-def quieten_blocks(model):
-    """Lets every block add `RESIDUAL_SCALE` of what it computes to its shortcut."""
-    import numpy as np
-
-    from keras_dynamonet.layers.residual_blocks import BasicBlock, BottleneckBlock
-
-    for layer in model.backbone.layers:
-        if isinstance(layer, BasicBlock | BottleneckBlock):
-            gamma = layer.convolutions[-1].norm.gamma
-            gamma.assign(np.full(gamma.shape, RESIDUAL_SCALE))
 
 
 def _export(arguments):
