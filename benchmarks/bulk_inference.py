@@ -1,12 +1,16 @@
 """Bulk inference with Ray: one worker, two workers, and one of two killed half-way.
 
     python -m benchmarks.bulk_inference runs/demo/training runs/demo/videos
-    python -m benchmarks.bulk_inference RUN VIDEOS --videos 500 --out runs/bulk
+    python -m benchmarks.bulk_inference RUN VIDEOS --videos 500 --out runs/bulk --hold
 
 The videos are listed again and again up to the number asked for, each under a name of
 its own (hard links). `dynamonet embed` is run as a user runs it: its start, and that of
 Ray, are part of the time. The rate without them comes from the difference between all
 videos and a tenth of them.
+
+A worker of one thread reads videos in one and computes in another, so that alone on two
+processors it takes more than one of them. `--hold` keeps every worker on a processor of
+its own, as a cluster that shares processors out strictly does.
 """
 
 import argparse
@@ -17,6 +21,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -39,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         times = {}
         for videos in (few, many):
             target = out / f"{videos.name}-{workers}"
-            times[videos], rows = _embed(arguments.run, videos, target, workers)
+            times[videos], rows = _embed(arguments, videos, target, workers)
             _check(rows, videos)
         extra = _count(many) - _count(few)
         rates.append(extra / (times[many] - times[few]))
@@ -49,9 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
     print(f"\nrate, times that of the first row: {rates[-1] / rates[0]:.2f}")
     target = out / "killed"
-    seconds, rows = _embed(
-        arguments.run, many, target, arguments.workers[-1], kill=True
-    )
+    seconds, rows = _embed(arguments, many, target, arguments.workers[-1], kill=True)
     _check(rows, many)
     print(f"a worker killed with -9 half-way: {len(rows)} rows, each video once")
     print(f"took {seconds:.0f} s")
@@ -66,6 +69,9 @@ def _parse(argv):
     parser.add_argument("data", type=Path, help="folder of videos")
     parser.add_argument("--videos", type=int, default=5000)
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
+    parser.add_argument(
+        "--hold", action="store_true", help="each worker on a processor of its own"
+    )
     parser.add_argument("--out", type=Path, default=Path("runs/bulk"))
     return parser.parse_args(argv)
 
@@ -85,39 +91,62 @@ def _count(folder):
     return sum(1 for _ in folder.iterdir())
 
 
-def _embed(run, videos, target, workers, kill=False):
+def _embed(arguments, videos, target, workers, kill=False):
     """Seconds that the command took, and the rows of its output."""
     import pyarrow.parquet
 
-    command = [sys.executable, "-m", "keras_dynamonet.cli.main", "embed", run, videos]
-    command += ["--out", target, "--engine", "ray", "--workers", workers]
-    command += ["--threads", 1, "--part-size", PART_SIZE, "--json"]
-    started = time.monotonic()
-    process = subprocess.Popen(
-        [str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    if kill:
-        parts = _count(videos) // PART_SIZE
-        while len(list(target.glob("*.parquet"))) < parts // 2:
-            if process.poll() is not None:
-                sys.exit("the command ended before it was half done")
+    command = [sys.executable, "-m", "keras_dynamonet.cli.main", "embed"]
+    command += [arguments.run, videos, "--out", target, "--engine", "ray"]
+    command += ["--workers", workers, "--threads", 1, "--part-size", PART_SIZE]
+    half, held = _count(videos) // PART_SIZE // 2, {}
+    with tempfile.TemporaryFile("w+") as errors:
+        started = time.monotonic()
+        process = subprocess.Popen(
+            [str(word) for word in command], stdout=subprocess.DEVNULL, stderr=errors
+        )
+        while process.poll() is None:
+            if arguments.hold:
+                _hold(_workers(), held)
+            if kill and len(list(target.glob("*.parquet"))) >= half:
+                os.kill(_workers()[0], signal.SIGKILL)
+                print("killed a worker", flush=True)
+                kill = False
             time.sleep(0.1)
-        print(f"killed process {_kill_a_worker()}", flush=True)
-    _, errors = process.communicate()
-    if process.returncode:
-        sys.exit(errors.decode())
-    seconds = time.monotonic() - started
+        seconds = time.monotonic() - started
+        if process.returncode or kill:
+            errors.seek(0)
+            sys.exit(errors.read() or "the command ended before it was half done")
     return seconds, pyarrow.parquet.read_table(target).to_pylist()
 
 
-def _kill_a_worker():
-    """Ends one of the actors; they name themselves in their command lines."""
+def _workers():
+    """The processes of the actors; they name themselves in their command lines."""
+    found = []
     for folder in Path("/proc").iterdir():
         with contextlib.suppress(OSError):
             if ACTOR in (folder / "cmdline").read_text():
-                os.kill(int(folder.name), signal.SIGKILL)
-                return int(folder.name)
-    sys.exit("no worker was found")
+                found.append(int(folder.name))
+    return found
+
+
+def _hold(workers, held):
+    """Gives every new worker the first free processor.
+
+    Args:
+        workers: Processes.
+        held: Processor by process, kept up to date.
+    """
+    for gone in held.keys() - set(workers):
+        del held[gone]
+    for worker in workers:
+        if worker not in held:
+            free = sorted(os.sched_getaffinity(0) - set(held.values()))
+            if not free:
+                sys.exit(f"--hold: there are more than {len(held)} workers here")
+            held[worker] = free[0]
+        with contextlib.suppress(OSError):  # it may be at its end
+            for thread in Path(f"/proc/{worker}/task").iterdir():
+                os.sched_setaffinity(int(thread.name), {held[worker]})
 
 
 def _check(rows, videos):
