@@ -4,7 +4,8 @@
     python -m benchmarks.convolutions --backends tensorflow jax torch --size 64
 
 What `form="auto"` of `GroupedConv3D` takes on a CPU comes from here: for each backend
-the form with the least time over all kinds of convolution.
+and task the form with the least time over the convolutions of pixels, whose own
+gradient nobody asks for, of features, and of features in many groups.
 """
 
 import argparse
@@ -14,6 +15,7 @@ from benchmarks.contestant import Contestant
 from benchmarks.options import add_size, benchmark_parser, race_options, run
 from benchmarks.race import race
 from benchmarks.tables import Table
+from keras_dynamonet.layers.grouped_conv3d import MANY_GROUPS, PIXEL_CHANNELS
 
 _WORK = "benchmarks.convolutions_work:convolution"
 FORMS = ("native", "planar", "stacked")
@@ -46,11 +48,20 @@ class Kind(NamedTuple):
     strides: tuple[int, int, int] = (1, 1, 1)
     groups: int = 1
 
+    @property
+    def part(self) -> str:
+        """The part of `CPU_FORMS` that it stands for."""
+        if self.groups >= MANY_GROUPS:
+            return "many_groups"
+        return "pixels" if self.channels <= PIXEL_CHANNELS else "features"
+
 
 KINDS = (
     Kind("stem, 7x7x7, stride 1x2x2", (1, 1, 1), 3, 64, (7, 7, 7), (1, 2, 2)),
+    Kind("coarse stem, 3x7x7, stride 2x4x4", (1, 1, 1), 3, 16, (3, 7, 7), (2, 4, 4)),
     Kind("stage 1, 1x1x1", (2, 4, 4), 256, 128, (1, 1, 1)),
     Kind("stage 1, 3x3x3", (2, 4, 4), 64, 64),
+    Kind("nano, 3x3x3, 4 groups", (2, 4, 4), 16, 16, groups=4),
     Kind("stage 1, 3x3x3, 32 groups", (2, 4, 4), 128, 128, groups=32),
     Kind(
         *("stage 2, 3x3x3, 32 groups, stride 2", (2, 4, 4), 256, 256),
@@ -75,7 +86,7 @@ def contestants(arguments: argparse.Namespace, kind: Kind, backend: str, task: s
             "strides": kind.strides,
             "groups": kind.groups,
         },
-        "task": task,
+        "gradients": 0 if task == "forward" else 1 if kind.part == "pixels" else 2,
     }
     return [
         Contestant(
@@ -100,8 +111,10 @@ def measure(arguments: argparse.Namespace) -> list[Table]:
                 f"{arguments.size}, ms",
                 ("convolution", *FORMS, f"within {TIE - 1:.0%} of the fastest"),
             )
-            sums = dict.fromkeys(FORMS, 0.0)
+            sums = {}
             for kind in KINDS:
+                if arguments.kinds and kind.name not in arguments.kinds:
+                    continue
                 results = race(
                     contestants(arguments, kind, backend, task),
                     tolerances=TOLERANCES,
@@ -113,10 +126,12 @@ def measure(arguments: argparse.Namespace) -> list[Table]:
                     *(f"{1e3 * results[form].seconds:,.1f}" for form in FORMS),
                     ", ".join(f for f in FORMS if results[f].ratio(best) <= TIE),
                 )
+                part = sums.setdefault(kind.part, dict.fromkeys(FORMS, 0.0))
                 for form in FORMS:
-                    sums[form] += results[form].seconds
-            cells = (f"{1e3 * sums[form]:,.1f}" for form in FORMS)
-            table.add("all", *cells, min(FORMS, key=sums.get))
+                    part[form] += results[form].seconds
+            for name, part in sums.items():
+                cells = (f"{1e3 * part[form]:,.1f}" for form in FORMS)
+                table.add(f"all `{name}`", *cells, min(FORMS, key=part.get))
             tables.append(table)
             print(table.to_markdown(), flush=True)
     return tables
@@ -129,6 +144,7 @@ def make_parser() -> argparse.ArgumentParser:
         "--backends", nargs="+", choices=BACKENDS, default=list(BACKENDS)
     )
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
+    parser.add_argument("--kinds", nargs="+", choices=[kind.name for kind in KINDS])
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--frames", type=int, default=16)
     add_size(parser, 112)

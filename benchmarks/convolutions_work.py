@@ -12,7 +12,7 @@ def convolution(
     batch: int,
     shape: list[int],
     layer: Mapping[str, Any],
-    task: str,
+    gradients: int,
     form: str,
     threads: int,
 ) -> Work:
@@ -22,7 +22,7 @@ def convolution(
         batch: Clips.
         shape: Of the input, without the batch.
         layer: Arguments of the layer.
-        task: `forward`, or `training`: also the gradients of kernel and input.
+        gradients: Those taken: 1 of the kernel, 2 of the input too, 0 none.
         form: Of the layer.
         threads: Limited from outside; PyTorch is told.
     """
@@ -37,44 +37,43 @@ def convolution(
     fan_out = np.prod(conv.kernel.shape[:3]) * conv.kernel.shape[-1]
     kernel = rng.normal(0, (2 / fan_out) ** 0.5, conv.kernel.shape)
     backend = keras.backend.backend()
-    arrays = inputs, kernel.astype("float32")
+    arrays = kernel.astype("float32"), inputs
 
-    def forward(inputs, kernel):
+    def forward(kernel, inputs):
         return conv.stateless_call([kernel], [], inputs)[0]
 
-    compute = _COMPILERS[backend](forward, arrays, task == "training", threads)
+    compute = _COMPILERS[backend](forward, arrays, gradients, threads)
 
     def outputs():
-        names = ("outputs", "to the input", "to the kernel")
+        names = ("outputs", "to the kernel", "to the input")
         return dict(zip(names, compute(), strict=False))
 
     return Work(compute, outputs, f"keras {keras.__version__} on {backend}", batch)
 
 
-def _tensorflow(forward, arrays, with_gradients, threads):
+def _tensorflow(forward, arrays, gradients, threads):
     import tensorflow as tf
 
     @tf.function
     def compute(*tensors):
         with tf.GradientTape() as tape:
-            tape.watch(tensors)
+            tape.watch(tensors[:gradients])
             outputs = forward(*tensors)
-        if not with_gradients:
-            return [outputs]
-        return [outputs, *tape.gradient(outputs, tensors, outputs)]
+        return [outputs, *tape.gradient(outputs, tensors[:gradients], outputs)]
 
     tensors = [tf.constant(array) for array in arrays]
     return lambda: [np.asarray(value) for value in compute(*tensors)]
 
 
-def _jax(forward, arrays, with_gradients, threads):
+def _jax(forward, arrays, gradients, threads):
     import jax
 
     @jax.jit
     def compute(*tensors):
-        if not with_gradients:
-            return [forward(*tensors)]
-        outputs, gradients_of = jax.vjp(forward, *tensors)
+        known = tensors[gradients:]
+        outputs, gradients_of = jax.vjp(
+            lambda *asked: forward(*asked, *known), *tensors[:gradients]
+        )
         return [outputs, *gradients_of(outputs)]
 
     tensors = [jax.numpy.asarray(array) for array in arrays]
@@ -82,19 +81,18 @@ def _jax(forward, arrays, with_gradients, threads):
     return lambda: [np.asarray(value) for value in compute(*tensors)]
 
 
-def _torch(forward, arrays, with_gradients, threads):
+def _torch(forward, arrays, gradients, threads):
     import torch
 
     torch.set_num_threads(threads)
     tensors = [torch.from_numpy(array) for array in arrays]
-    for tensor in tensors:
-        tensor.requires_grad_(with_gradients)
+    asked = [tensor.requires_grad_() for tensor in tensors[:gradients]]
 
     def compute():
         outputs = forward(*tensors)
         values = [outputs]
-        if with_gradients:
-            values += torch.autograd.grad(outputs, tensors, outputs.detach())
+        if asked:
+            values += torch.autograd.grad(outputs, asked, outputs.detach())
         return [value.detach().numpy() for value in values]
 
     return compute

@@ -14,10 +14,41 @@ from keras_dynamonet.layers.arguments import (
 
 FORMS = ("auto", "native", "planar", "stacked", "traced")
 
-CPU_FORMS = {"tensorflow": "planar", "jax": "planar", "torch": "native"}
-"""What `auto` is on a CPU by backend: the form that takes the least time over all kinds
-of convolution of the networks, training included (`python -m benchmarks.convolutions`).
-"""
+
+class CpuForms(NamedTuple):
+    """What `auto` is on a CPU, by kind of convolution.
+
+    Args:
+        pixels: Of a clip of at most `PIXEL_CHANNELS` channels: the stem.
+        features: Of all others.
+        many_groups: Of those with at least `MANY_GROUPS` groups.
+    """
+
+    pixels: str
+    features: str
+    many_groups: str
+
+
+PIXEL_CHANNELS = 4
+MANY_GROUPS = 32
+
+CPU_FORMS = {
+    "tensorflow": {
+        "forward": CpuForms("native", "planar", "planar"),
+        "training": CpuForms("native", "planar", "planar"),
+    },
+    "jax": {
+        "forward": CpuForms("planar", "planar", "planar"),
+        "training": CpuForms("planar", "planar", "native"),
+    },
+    "torch": {
+        "forward": CpuForms("native", "native", "native"),
+        "training": CpuForms("native", "native", "native"),
+    },
+}
+"""By backend and task the forms that take the least time over each kind of convolution
+of the networks; of those within 5 % of it the one that training takes, too
+(`python -m benchmarks.convolutions`)."""
 
 
 @keras.saving.register_keras_serializable(package="keras_dynamonet")
@@ -36,9 +67,9 @@ class GroupedConv3D(keras.layers.Layer):
     - `planar`: a sum of 2D convolutions, one for each temporal tap.
     - `stacked`: one 2D convolution over the taps side by side on the channel axis.
     - `traced`: TensorFlow's grouped node without padding tricks, for converters only.
-    - `auto`: `native` on a GPU, elsewhere what `CPU_FORMS` has for the backend. On
-      TensorFlow's CPU, Keras's grouped 3D convolution is 20 to 40 times slower than
-      `planar`.
+    - `auto`: `native` on a GPU, elsewhere what `CPU_FORMS` has for the backend, the
+      task and the kind of convolution. On TensorFlow's CPU, Keras's grouped 3D
+      convolution is 20 to 40 times slower than `planar`.
 
     Args:
         filters: Number of output channels.
@@ -123,6 +154,7 @@ class GroupedConv3D(keras.layers.Layer):
                 "`groups` must divide the input channels. "
                 f"Received: groups={self.groups}, channels={channels}"
             )
+        self._kind = self._kind_of(channels)
         self.kernel = self.add_weight(
             name="kernel",
             shape=(*self.kernel_size, channels // self.groups, self.filters),
@@ -134,9 +166,9 @@ class GroupedConv3D(keras.layers.Layer):
                 name="bias", shape=(self.filters,), initializer="zeros"
             )
 
-    def call(self, inputs):
+    def call(self, inputs, training=None):
         kernel = ops.convert_to_tensor(self.kernel)
-        compute = _COMPUTE[self._resolved_form()]
+        compute = _COMPUTE[self._resolved_form("training" if training else "forward")]
         bias = None if self.bias is None else ops.convert_to_tensor(self.bias)
         return compute(inputs, kernel, bias, self.strides, self.padding)
 
@@ -160,14 +192,24 @@ class GroupedConv3D(keras.layers.Layer):
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
         }
 
-    def _resolved_form(self):
+    def _kind_of(self, channels):
+        if self.groups >= MANY_GROUPS:
+            return "many_groups"
+        # Grouped or flat ones, and TensorFlow's 3D kernel in half precision, which
+        # takes 200 times as long, are no faster in the stem than elsewhere.
+        plain = self.groups == 1 and self.kernel_size[0] > 1
+        if plain and channels <= PIXEL_CHANNELS and self.compute_dtype != "float16":
+            return "pixels"
+        return "features"
+
+    def _resolved_form(self, task):
         if self.form != "auto":
             # Without temporal taps every form is the same single 2D convolution.
-            flat = self.kernel_size[0] == 1 and self.form in ("planar", "stacked")
+            flat = self.kernel_size[0] == 1 and self.form == "stacked"
             return "planar" if flat else self.form
         if backend_ops.gpu_is_visible():
             return "native"
-        return CPU_FORMS[keras.backend.backend()]
+        return getattr(CPU_FORMS[keras.backend.backend()][task], self._kind)
 
 
 def _native(inputs, kernel, bias, strides, padding):

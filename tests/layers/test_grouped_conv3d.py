@@ -96,6 +96,24 @@ def test_traced_form_is_one_node_of_the_right_shape():
     assert graph.outputs[0].shape.as_list() == [None, 2, 3, 4, 8]
 
 
+@pytest.mark.parametrize(
+    ("channels", "groups", "dtype", "node"),
+    [
+        (3, 1, "float32", "Conv3D"),
+        (3, 1, "bfloat16", "Conv3D"),
+        (8, 1, "float32", "Conv2D"),
+        (4, 4, "float32", "Conv2D"),  # Keras would compile it, slowly.
+        (3, 1, "float16", "Conv2D"),  # The 3D kernel is 200 times slower.
+    ],
+)
+def test_auto_takes_the_fast_kernel_of_the_cpu(channels, groups, dtype, node):
+    layer = build("auto", 2, groups, channels=channels, dtype=dtype)
+    function = tf.function(layer, autograph=False)
+    spec = tf.TensorSpec((None, *EVEN, channels), dtype)
+    graph = function.get_concrete_function(spec).graph
+    assert {n.type for n in graph.get_operations() if "Conv" in n.type} == {node}
+
+
 def test_initial_kernel_has_the_variance_of_he_over_the_fan_out():
     layer = GroupedConv3D(64, 3, groups=4)
     layer.build((None, *ODD, 64))
