@@ -16,6 +16,7 @@ def fold(
     model: DynamoNet,
     *,
     conv_form: str = "stacked",
+    stem_form: str | None = None,
     pool_form: str = "planar",
     filter_form: str = "patches",
     solver_method: str = "cholesky",
@@ -30,6 +31,7 @@ def fold(
         model: The network.
         conv_form: Form of the convolutions, see
             :class:`~keras_dynamonet.layers.GroupedConv3D`.
+        stem_form: Form of the first of them. Default: `conv_form`.
         pool_form: Form of the pools, see :class:`~keras_dynamonet.layers.MaxPool3D`.
         filter_form: Form of the frame filter, see
             :class:`~keras_dynamonet.layers.DynamicMotionFilter`.
@@ -52,6 +54,7 @@ def fold(
     _check("filter_form", filter_form, dynamic_motion_filter.FORMS)
     _check("solver_method", solver_method, filter_solver.METHODS)
     folded = _rebuild(model, folded=True, form=conv_form)
+    next(conv_norms(folded)).conv.form = stem_form or conv_form
     for layer in folded.backbone.layers:
         if isinstance(layer, MaxPool3D):
             layer.form = pool_form

@@ -43,7 +43,7 @@ SIGNATURES = (
     "embed",
     "predict_frames",
 )
-FOLDED = {"conv_form": "stacked", "filter_form": "patches"}
+FOLDED = {"conv_form": "planar", "stem_form": "native", "filter_form": "patches"}
 """Forms of the layers, see :func:`~keras_dynamonet.exporters.folding.fold`."""
 # So many clips for the signatures that share the network with `serving_default`.
 _OTHER_CLIPS = 32
