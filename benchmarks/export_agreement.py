@@ -156,7 +156,7 @@ def _fresh(arguments, preset, folder):
 
     keras.utils.set_random_seed(0)
     model = DynamoNet.from_preset(preset, len(DEMO_CLASSES), size=arguments.size)
-    quieten_blocks(model)
+    quieten_blocks(model.backbone)
     path = folder / f"{preset}.fresh.keras"
     path.parent.mkdir(parents=True, exist_ok=True)
     model.save(path)

@@ -140,7 +140,7 @@ def _prepare(arguments):
         num_parity=arguments.clips,
         num_calibration=arguments.calibration_clips,
     )
-    quieten_blocks(model)
+    quieten_blocks(model.backbone)
     norms = [unit.norm for unit in conv_norms(model)]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from keras_dynamonet import DynamoNet
+    from keras_dynamonet import ResNeXt3D
 
 RESIDUAL_SCALE = 0.2
 """What a block adds to its shortcut, as a factor.
@@ -13,13 +13,13 @@ change what 101 layers give by 5 %. Training makes it small in deep networks.
 """
 
 
-def quieten_blocks(model: "DynamoNet") -> None:
+def quieten_blocks(network: "ResNeXt3D") -> None:
     """Lets every block add `RESIDUAL_SCALE` of what it computes to its shortcut."""
     import numpy as np
 
     from keras_dynamonet.layers.residual_blocks import BasicBlock, BottleneckBlock
 
-    for layer in model.backbone.layers:
+    for layer in network.layers:
         if isinstance(layer, BasicBlock | BottleneckBlock):
             gamma = layer.convolutions[-1].norm.gamma
             gamma.assign(np.full(gamma.shape, RESIDUAL_SCALE))
