@@ -1,5 +1,6 @@
 """Several GPUs of one host on the TensorFlow backend."""
 
+import functools
 from contextlib import AbstractContextManager
 
 import keras
@@ -42,7 +43,7 @@ class MirroredDevices(Distribution):
                 "Lower --devices."
             )
         self.num_devices = num_devices
-        self._strategy = tf.distribute.MirroredStrategy(names[:num_devices])
+        self._strategy = _strategy(*names[:num_devices])
 
     def scope(self) -> AbstractContextManager:
         return self._strategy.scope()
@@ -67,3 +68,13 @@ class MirroredDevices(Distribution):
         if config.sync_batch_norm:
             return "all clips of a step"
         return "the clips of each device"
+
+
+@functools.cache
+def _strategy(*devices):
+    """The one strategy of these devices.
+
+    TensorFlow numbers the exchanges of each strategy from the same start, so that those
+    of a second one in the process would be taken for those of the first.
+    """
+    return tf.distribute.MirroredStrategy(devices)
