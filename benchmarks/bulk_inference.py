@@ -104,18 +104,25 @@ def _embed(arguments, videos, target, workers, kill=False):
         process = subprocess.Popen(
             [str(word) for word in command], stdout=subprocess.DEVNULL, stderr=errors
         )
-        while process.poll() is None:
-            if arguments.hold:
-                _hold(_workers(), held)
-            if kill and len(list(target.glob("*.parquet"))) >= half:
-                os.kill(_workers()[0], signal.SIGKILL)
-                print("killed a worker", flush=True)
-                kill = False
-            time.sleep(0.1)
+        try:
+            while process.poll() is None:
+                found = _workers()
+                if arguments.hold:
+                    _hold(found, held)
+                if kill and found and len(list(target.glob("*.parquet"))) >= half:
+                    os.kill(found[0], signal.SIGKILL)
+                    print("killed a worker", flush=True)
+                    kill = False
+                time.sleep(0.1)
+        finally:
+            process.terminate()  # does nothing to one that has ended
+            process.wait()
         seconds = time.monotonic() - started
-        if process.returncode or kill:
-            errors.seek(0)
-            sys.exit(errors.read() or "the command ended before it was half done")
+        errors.seek(0)
+        if process.returncode:
+            sys.exit(errors.read())
+    if kill:
+        sys.exit("the command ended before it was half done")
     return seconds, pyarrow.parquet.read_table(target).to_pylist()
 
 

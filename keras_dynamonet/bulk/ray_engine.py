@@ -114,7 +114,7 @@ def run_on_ray(
         for row in results.iter_rows():
             yield PartResult(**row)
     except ray.exceptions.RayError as error:
-        raise UserError(_reason(error)) from error
+        raise UserError(reason(error)) from error
     finally:
         if started:
             ray.shutdown()
@@ -152,9 +152,17 @@ def count_workers(
     return wanted
 
 
-def _reason(error: Exception) -> str:
-    """The first line of what went wrong in a worker."""
-    cause = getattr(error, "cause", None) or error
-    while cause.__cause__ is not None:
-        cause = cause.__cause__
-    return str(cause).strip().splitlines()[-1]
+def reason(error: BaseException | None) -> str:
+    """What went wrong in a worker: our own message, else the last line.
+
+    Of an actor that could not start Ray hands on no exception, only the text of it.
+    """
+    lines = []
+    while error is not None:
+        text = str(getattr(error, "cause", None) or error)
+        lines += [line.strip() for line in text.splitlines() if line.strip()]
+        error = error.__cause__
+    own = [line for line in lines if line.startswith(UserError.__module__ + ".")]
+    if own:
+        return own[-1].partition(": ")[2]
+    return lines[-1] if lines else "a Ray worker failed without a message."

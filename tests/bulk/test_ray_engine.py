@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from keras_dynamonet.bulk.job import BulkJob
-from keras_dynamonet.bulk.ray_engine import count_workers, run_on_ray
+from keras_dynamonet.bulk.ray_engine import count_workers, reason, run_on_ray
 from keras_dynamonet.bulk.run import run_bulk
 from keras_dynamonet.data.manifest import load_manifest
 from keras_dynamonet.errors import MissingExtraError, UserError
@@ -66,3 +66,15 @@ def test_workers_follow_the_cluster():
         count_workers({"CPU": 4.0}, 3, threads=2)
     with pytest.raises(UserError, match="room for 0 workers of 8 threads, not for 1"):
         count_workers({"CPU": 4.0}, None, threads=8)
+
+
+def test_the_reason_of_a_failed_worker_is_our_own_message():
+    died = RuntimeError(
+        "The actor died.\nTraceback (most recent call last):\n"
+        "keras_dynamonet.errors.UserError: run/best.keras: cannot be loaded.\n\n"
+    )
+    outer = RuntimeError("")
+    outer.__cause__ = died
+    assert reason(outer) == "run/best.keras: cannot be loaded."
+    assert reason(ValueError("one\ntwo")) == "two"
+    assert reason(RuntimeError("")) == "a Ray worker failed without a message."
