@@ -1,6 +1,5 @@
 """Several GPUs of one host on the TensorFlow backend."""
 
-import functools
 from contextlib import AbstractContextManager
 
 import keras
@@ -23,7 +22,7 @@ class MirroredDevices(Distribution):
         num_devices: Devices to use: GPUs where there are any, else logical CPUs.
 
     Raises:
-        UserError: If there are fewer.
+        UserError: If there are fewer, or this process has used others before.
 
     Example:
 
@@ -43,7 +42,7 @@ class MirroredDevices(Distribution):
                 "Lower --devices."
             )
         self.num_devices = num_devices
-        self._strategy = _strategy(*names[:num_devices])
+        self._strategy = _strategy_of(tuple(names[:num_devices]))
 
     def scope(self) -> AbstractContextManager:
         return self._strategy.scope()
@@ -70,11 +69,25 @@ class MirroredDevices(Distribution):
         return "the clips of each device"
 
 
-@functools.cache
-def _strategy(*devices):
-    """The one strategy of these devices.
+_strategies = {}
+
+
+def _strategy_of(devices: tuple[str, ...]) -> tf.distribute.Strategy:
+    """The one strategy of this process.
 
     TensorFlow numbers the exchanges of each strategy from the same start, so that those
     of a second one in the process would be taken for those of the first.
+
+    Raises:
+        UserError: If there is one of other devices.
     """
-    return tf.distribute.MirroredStrategy(devices)
+    if devices not in _strategies:
+        if _strategies:
+            [before] = _strategies
+            raise UserError(
+                f"--devices {len(devices)}: this process has trained on {len(before)} "
+                "devices before, and TensorFlow cannot change their number. Start "
+                "another process."
+            )
+        _strategies[devices] = tf.distribute.MirroredStrategy(devices)
+    return _strategies[devices]

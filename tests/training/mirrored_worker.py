@@ -1,8 +1,8 @@
 """Runs on one device and on two: `mirrored_worker.py DATA FOLDER TASK RUNS`.
 
 In a process of its own, because TensorFlow takes virtual devices only at its start.
-`RUNS` is a list of runs, each the numbers of devices of its parts in turn: `2,1` is
-stopped after its second step and resumed on one device. Prints what they left as JSON.
+`RUNS` is a list of runs, each the numbers of devices of its parts in turn: `2,2` is
+stopped after its second step and resumed. Prints what they left as JSON.
 """
 
 import contextlib
