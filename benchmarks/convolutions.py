@@ -2,6 +2,7 @@
 
     python -m benchmarks.convolutions
     python -m benchmarks.convolutions --backends tensorflow jax torch --size 64
+    python -m benchmarks.convolutions --backends tensorflow --dtype float16
 
 What `form="auto"` of `GroupedConv3D` takes on a CPU comes from here: for each backend
 and task the form with the least time over the convolutions of pixels, whose own
@@ -15,7 +16,7 @@ from benchmarks.contestant import Contestant
 from benchmarks.options import add_size, benchmark_parser, race_options, run
 from benchmarks.race import race
 from benchmarks.tables import Table
-from keras_dynamonet.layers.grouped_conv3d import MANY_GROUPS, PIXEL_CHANNELS
+from keras_dynamonet.layers.grouped_conv3d import kind_of
 
 _WORK = "benchmarks.convolutions_work:convolution"
 FORMS = ("native", "planar", "stacked")
@@ -24,7 +25,7 @@ BACKENDS = ("tensorflow", "jax", "torch")
 TIE = 1.05
 """Times of a round that are no further apart count as equal."""
 # Sums over all pixels of a batch, in another order.
-TOLERANCES = {"": 1e-3}
+TOLERANCES = {"float32": 1e-3, "bfloat16": 5e-2, "float16": 1e-2}
 
 
 class Kind(NamedTuple):
@@ -48,12 +49,9 @@ class Kind(NamedTuple):
     strides: tuple[int, int, int] = (1, 1, 1)
     groups: int = 1
 
-    @property
-    def part(self) -> str:
+    def part(self, dtype: str) -> str:
         """The part of `CPU_FORMS` that it stands for."""
-        if self.groups >= MANY_GROUPS:
-            return "many_groups"
-        return "pixels" if self.channels <= PIXEL_CHANNELS else "features"
+        return kind_of(self.kernel_size, self.channels, self.groups, dtype)
 
 
 KINDS = (
@@ -72,6 +70,9 @@ KINDS = (
     Kind("stage 4, 3x3x3, 32 groups", (16, 32, 32), 1024, 1024, groups=32),
 )
 
+OF_PIXELS = tuple(kind.name for kind in KINDS if kind.channels == 3)
+"""Those at whose input gradients end."""
+
 
 def contestants(arguments: argparse.Namespace, kind: Kind, backend: str, task: str):
     """One for each form."""
@@ -85,8 +86,9 @@ def contestants(arguments: argparse.Namespace, kind: Kind, backend: str, task: s
             "kernel_size": kind.kernel_size,
             "strides": kind.strides,
             "groups": kind.groups,
+            "dtype": arguments.dtype,
         },
-        "gradients": 0 if task == "forward" else 1 if kind.part == "pixels" else 2,
+        "gradients": 0 if task == "forward" else 1 if kind.name in OF_PIXELS else 2,
     }
     return [
         Contestant(
@@ -108,7 +110,7 @@ def measure(arguments: argparse.Namespace) -> list[Table]:
             table = Table(
                 f"Forms of the convolution, {backend}, {task}, batch "
                 f"{arguments.batch}, {arguments.frames}x{arguments.size}x"
-                f"{arguments.size}, ms",
+                f"{arguments.size}, {arguments.dtype}, ms",
                 ("convolution", *FORMS, f"within {TIE - 1:.0%} of the fastest"),
             )
             sums = {}
@@ -117,7 +119,7 @@ def measure(arguments: argparse.Namespace) -> list[Table]:
                     continue
                 results = race(
                     contestants(arguments, kind, backend, task),
-                    tolerances=TOLERANCES,
+                    tolerances={"": TOLERANCES[arguments.dtype]},
                     **race_options(arguments),
                 )
                 best = min(results.values(), key=lambda result: result.seconds)
@@ -126,7 +128,9 @@ def measure(arguments: argparse.Namespace) -> list[Table]:
                     *(f"{1e3 * results[form].seconds:,.1f}" for form in FORMS),
                     ", ".join(f for f in FORMS if results[f].ratio(best) <= TIE),
                 )
-                part = sums.setdefault(kind.part, dict.fromkeys(FORMS, 0.0))
+                part = sums.setdefault(
+                    kind.part(arguments.dtype), dict.fromkeys(FORMS, 0.0)
+                )
                 for form in FORMS:
                     part[form] += results[form].seconds
             for name, part in sums.items():
@@ -145,6 +149,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
     parser.add_argument("--kinds", nargs="+", choices=[kind.name for kind in KINDS])
+    parser.add_argument("--dtype", choices=list(TOLERANCES), default="float32")
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--frames", type=int, default=16)
     add_size(parser, 112)

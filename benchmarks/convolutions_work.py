@@ -31,27 +31,32 @@ def convolution(
     from keras_dynamonet.layers import GroupedConv3D
 
     rng = np.random.default_rng(0)
-    inputs = rng.normal(size=(batch, *shape)).astype("float32")
+    inputs = rng.normal(size=(batch, *shape))
     conv = GroupedConv3D(**layer, form=form)
     conv.build(inputs.shape)
     fan_out = np.prod(conv.kernel.shape[:3]) * conv.kernel.shape[-1]
     kernel = rng.normal(0, (2 / fan_out) ** 0.5, conv.kernel.shape)
     backend = keras.backend.backend()
-    arrays = kernel.astype("float32"), inputs
+    tensors = [
+        keras.ops.convert_to_tensor(array.astype("float32"), layer["dtype"])
+        for array in (kernel, inputs)
+    ]
 
     def forward(kernel, inputs):
         return conv.stateless_call([kernel], [], inputs)[0]
 
-    compute = _COMPILERS[backend](forward, arrays, gradients, threads)
+    compute = _COMPILERS[backend](forward, tensors, gradients, threads)
 
     def outputs():
         names = ("outputs", "to the kernel", "to the input")
-        return dict(zip(names, compute(), strict=False))
+        values = [keras.ops.cast(value, "float32") for value in compute()]
+        arrays = map(keras.ops.convert_to_numpy, values)
+        return dict(zip(names, arrays, strict=False))
 
     return Work(compute, outputs, f"keras {keras.__version__} on {backend}", batch)
 
 
-def _tensorflow(forward, arrays, gradients, threads):
+def _tensorflow(forward, tensors, gradients, threads):
     import tensorflow as tf
 
     @tf.function
@@ -61,11 +66,10 @@ def _tensorflow(forward, arrays, gradients, threads):
             outputs = forward(*tensors)
         return [outputs, *tape.gradient(outputs, tensors[:gradients], outputs)]
 
-    tensors = [tf.constant(array) for array in arrays]
-    return lambda: [np.asarray(value) for value in compute(*tensors)]
+    return lambda: compute(*tensors)
 
 
-def _jax(forward, arrays, gradients, threads):
+def _jax(forward, tensors, gradients, threads):
     import jax
 
     @jax.jit
@@ -76,16 +80,14 @@ def _jax(forward, arrays, gradients, threads):
         )
         return [outputs, *gradients_of(outputs)]
 
-    tensors = [jax.numpy.asarray(array) for array in arrays]
     # JAX hands out results before they are computed.
-    return lambda: [np.asarray(value) for value in compute(*tensors)]
+    return lambda: jax.block_until_ready(compute(*tensors))
 
 
-def _torch(forward, arrays, gradients, threads):
+def _torch(forward, tensors, gradients, threads):
     import torch
 
     torch.set_num_threads(threads)
-    tensors = [torch.from_numpy(array) for array in arrays]
     asked = [tensor.requires_grad_() for tensor in tensors[:gradients]]
 
     def compute():
@@ -93,7 +95,7 @@ def _torch(forward, arrays, gradients, threads):
         values = [outputs]
         if asked:
             values += torch.autograd.grad(outputs, asked, outputs.detach())
-        return [value.detach().numpy() for value in values]
+        return [value.detach() for value in values]
 
     return compute
 

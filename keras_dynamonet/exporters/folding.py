@@ -4,7 +4,12 @@ from collections.abc import Iterator
 
 import keras
 
-from keras_dynamonet.layers import dynamic_motion_filter, filter_solver, pooling3d
+from keras_dynamonet.layers import (
+    dynamic_motion_filter,
+    filter_solver,
+    grouped_conv3d,
+    pooling3d,
+)
 from keras_dynamonet.layers.conv_norm import ConvNorm
 from keras_dynamonet.layers.pooling3d import MaxPool3D
 from keras_dynamonet.layers.residual_blocks import BasicBlock, BottleneckBlock
@@ -31,7 +36,8 @@ def fold(
         model: The network.
         conv_form: Form of the convolutions, see
             :class:`~keras_dynamonet.layers.GroupedConv3D`.
-        stem_form: Form of the first of them. Default: `conv_form`.
+        stem_form: Form of the first of them, if it has temporal taps. Default:
+            `conv_form`.
         pool_form: Form of the pools, see :class:`~keras_dynamonet.layers.MaxPool3D`.
         filter_form: Form of the frame filter, see
             :class:`~keras_dynamonet.layers.DynamicMotionFilter`.
@@ -50,11 +56,15 @@ def fold(
     >>> fold(model).backbone.get_config()["folded"]
     True
     """
+    _check("conv_form", conv_form, grouped_conv3d.FORMS)
+    _check("stem_form", stem_form or conv_form, grouped_conv3d.FORMS)
     _check("pool_form", pool_form, pooling3d.FORMS)
     _check("filter_form", filter_form, dynamic_motion_filter.FORMS)
     _check("solver_method", solver_method, filter_solver.METHODS)
     folded = _rebuild(model, folded=True, form=conv_form)
-    next(conv_norms(folded)).conv.form = stem_form or conv_form
+    stem = next(conv_norms(folded)).conv
+    if stem_form is not None and stem.kernel_size[0] > 1:
+        stem.form = stem_form
     for layer in folded.backbone.layers:
         if isinstance(layer, MaxPool3D):
             layer.form = pool_form

@@ -44,7 +44,9 @@ SIGNATURES = (
     "predict_frames",
 )
 FOLDED = {"conv_form": "planar", "stem_form": "native", "filter_form": "patches"}
-"""Forms of the layers, see :func:`~keras_dynamonet.exporters.folding.fold`."""
+"""Forms of the layers, see :func:`~keras_dynamonet.exporters.folding.fold`: those of
+TensorFlow in :data:`~keras_dynamonet.layers.grouped_conv3d.CPU_FORMS`, wherever the
+file is written."""
 # So many clips for the signatures that share the network with `serving_default`.
 _OTHER_CLIPS = 32
 _LARGE_BYTES = 50_000_000

@@ -34,8 +34,9 @@ _WITH_TRAINED_CONVOLUTIONS = (
 PRECISIONS = ("float32", "float16", "dynamic_range", "int8")
 SIGNATURE = "serving_default"
 
-# XNNPACK is fastest with a 2D convolution for each temporal tap. In 8 bits their sum
-# would be rounded tap by tap: there one convolution takes all taps.
+# In float XNNPACK is fastest with a 2D convolution for each temporal tap. In INT8 their
+# sum would be rounded tap by tap, and with weights of 8 bits every tap would quantise
+# its input anew: there one convolution takes all taps.
 _CONV_FORMS = {
     "float32": "planar",
     "float16": "planar",

@@ -1,7 +1,7 @@
 """The few operations for which a backend has a better kernel than Keras's default.
 
 `keras.ops` wraps every grouped convolution on TensorFlow in an XLA-compiled function,
-20 to 40 times slower than TensorFlow's own kernel on a CPU, and refused by TensorFlow
+6 to 70 times slower than TensorFlow's own 2D kernel on a CPU, and refused by TensorFlow
 Serving. `keras.ops.moments` and `batch_normalization` miss TensorFlow's fused kernel,
 and on PyTorch its convolutions cannot be mapped. The gradient of an indexed tensor
 costs TensorFlow's CPU more than a convolution over it.

@@ -39,16 +39,37 @@ CPU_FORMS = {
     },
     "jax": {
         "forward": CpuForms("planar", "planar", "planar"),
-        "training": CpuForms("planar", "planar", "native"),
+        "training": CpuForms("planar", "stacked", "native"),
     },
     "torch": {
-        "forward": CpuForms("native", "native", "native"),
+        "forward": CpuForms("native", "stacked", "native"),
         "training": CpuForms("native", "native", "native"),
     },
 }
 """By backend and task the forms that take the least time over each kind of convolution
-of the networks; of those within 5 % of it the one that training takes, too
-(`python -m benchmarks.convolutions`)."""
+of the networks (`python -m benchmarks.convolutions`)."""
+
+
+def kind_of(kernel_size, channels, groups, dtype="float32"):
+    """The kind of a convolution, a field of :class:`CpuForms`.
+
+    Args:
+        kernel_size: Along frames, height and width.
+        channels: Of its input.
+        groups: Of channels.
+        dtype: What it computes in.
+
+    Example:
+
+    >>> kind_of((7, 7, 7), channels=3, groups=1)
+    'pixels'
+    """
+    if groups >= MANY_GROUPS:
+        return "many_groups"
+    # Without temporal taps it is one 2D convolution whatever it sees, and TensorFlow's
+    # 3D convolution of pixels has no fast kernel in float16.
+    as_pixels = groups == 1 and kernel_size[0] > 1 and dtype != "float16"
+    return "pixels" if as_pixels and channels <= PIXEL_CHANNELS else "features"
 
 
 @keras.saving.register_keras_serializable(package="keras_dynamonet")
@@ -69,7 +90,7 @@ class GroupedConv3D(keras.layers.Layer):
     - `traced`: TensorFlow's grouped node without padding tricks, for converters only.
     - `auto`: `native` on a GPU, elsewhere what `CPU_FORMS` has for the backend, the
       task and the kind of convolution. On TensorFlow's CPU, Keras's grouped 3D
-      convolution is 20 to 40 times slower than `planar`.
+      convolution is 6 to 70 times slower than `planar`.
 
     Args:
         filters: Number of output channels.
@@ -79,6 +100,11 @@ class GroupedConv3D(keras.layers.Layer):
         use_bias: Whether to add a bias.
         form: One of `"auto"`, `"native"`, `"planar"`, `"stacked"`, `"traced"`.
         kernel_initializer: Default: normal with variance `2 / fan_out` (He).
+
+    Call arguments:
+        inputs: The clips.
+        training: Whether gradients will be asked for; chooses the form of `auto`, the
+            numbers are the same.
 
     Input shape:
         `(batch, frames, height, width, channels)`, all but batch known.
@@ -154,7 +180,9 @@ class GroupedConv3D(keras.layers.Layer):
                 "`groups` must divide the input channels. "
                 f"Received: groups={self.groups}, channels={channels}"
             )
-        self._kind = self._kind_of(channels)
+        self._kind = kind_of(
+            self.kernel_size, channels, self.groups, self.compute_dtype
+        )
         self.kernel = self.add_weight(
             name="kernel",
             shape=(*self.kernel_size, channels // self.groups, self.filters),
@@ -191,16 +219,6 @@ class GroupedConv3D(keras.layers.Layer):
             "form": self.form,
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
         }
-
-    def _kind_of(self, channels):
-        if self.groups >= MANY_GROUPS:
-            return "many_groups"
-        # Grouped or flat ones, and TensorFlow's 3D kernel in half precision, which
-        # takes 200 times as long, are no faster in the stem than elsewhere.
-        plain = self.groups == 1 and self.kernel_size[0] > 1
-        if plain and channels <= PIXEL_CHANNELS and self.compute_dtype != "float16":
-            return "pixels"
-        return "features"
 
     def _resolved_form(self, task):
         if self.form != "auto":

@@ -41,6 +41,21 @@ def test_folded_network_equals_the_original(form, stem, options):
     assert not any(unit.norm for unit in conv_norms(folded))
 
 
+@pytest.mark.parametrize(
+    ("stem", "form"), [("small", "native"), ("small (2+1)d", "planar")]
+)
+def test_stem_has_a_form_of_its_own(stem, form):
+    """Unless it starts with a 2D convolution, which has none to choose."""
+    network = tiny_network(backbone={"stem": stem})
+    folded = fold(network, conv_form="planar", stem_form="native")
+    first, *others = (unit.conv.form for unit in conv_norms(folded))
+    assert (first, set(others)) == (form, {"planar"})
+    clips = moving_clips(2, network.num_frames, network.frame_size[0])
+    np.testing.assert_allclose(
+        folded(clips)["logits"], network(clips)["logits"], atol=1e-5
+    )
+
+
 def test_newton_solves_as_well_as_cholesky():
     network = tiny_network(kernel_size=5)
     clips = moving_clips(3, network.num_frames, network.frame_size[0])
@@ -84,7 +99,9 @@ def test_original_is_left_alone():
     assert network.solver.method == "cholesky"
 
 
-@pytest.mark.parametrize("argument", ["pool_form", "filter_form", "solver_method"])
+@pytest.mark.parametrize(
+    "argument", ["conv_form", "stem_form", "pool_form", "filter_form", "solver_method"]
+)
 def test_unknown_form_is_refused(argument):
     with pytest.raises(ValueError, match=f"`{argument}` must be one of"):
         fold(tiny_network(), **{argument: "fast"})

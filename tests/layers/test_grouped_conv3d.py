@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_dynamonet.layers import GroupedConv3D
+from keras_dynamonet.layers import GroupedConv3D, grouped_conv3d
+from keras_dynamonet.layers.conv_norm import ConvNorm
 from tests import oracles
 from tests.helpers import check_layer
 
@@ -96,22 +97,57 @@ def test_traced_form_is_one_node_of_the_right_shape():
     assert graph.outputs[0].shape.as_list() == [None, 2, 3, 4, 8]
 
 
-@pytest.mark.parametrize(
-    ("channels", "groups", "dtype", "node"),
-    [
-        (3, 1, "float32", "Conv3D"),
-        (3, 1, "bfloat16", "Conv3D"),
-        (8, 1, "float32", "Conv2D"),
-        (4, 4, "float32", "Conv2D"),  # Keras would compile it, slowly.
-        (3, 1, "float16", "Conv2D"),  # The 3D kernel is 200 times slower.
-    ],
-)
-def test_auto_takes_the_fast_kernel_of_the_cpu(channels, groups, dtype, node):
-    layer = build("auto", 2, groups, channels=channels, dtype=dtype)
-    function = tf.function(layer, autograph=False)
+def convolutions(layer, channels, dtype="float32", **arguments):
+    """Types of the convolution nodes in the graph of a call on a CPU."""
+    function = tf.function(lambda x: layer(x, **arguments), autograph=False)
     spec = tf.TensorSpec((None, *EVEN, channels), dtype)
     graph = function.get_concrete_function(spec).graph
-    assert {n.type for n in graph.get_operations() if "Conv" in n.type} == {node}
+    return {node.type for node in graph.get_operations() if "Conv" in node.type}
+
+
+@pytest.mark.parametrize(
+    ("channels", "groups", "kernel_size", "dtype", "node"),
+    [
+        (3, 1, 3, "float32", "Conv3D"),
+        (3, 1, 3, "bfloat16", "Conv3D"),
+        (8, 1, 3, "float32", "Conv2D"),
+        (4, 4, 3, "float32", "Conv2D"),  # Keras would compile it, slowly.
+        (3, 1, (1, 7, 7), "float32", "Conv2D"),
+        (3, 1, 3, "float16", "Conv2D"),  # TensorFlow has no fast 3D kernel.
+    ],
+)
+def test_auto_takes_the_fast_kernel_of_the_cpu(
+    channels, groups, kernel_size, dtype, node, monkeypatch
+):
+    monkeypatch.setattr(grouped_conv3d.backend_ops, "gpu_is_visible", lambda: False)
+    layer = build("auto", 2, groups, channels, kernel_size, dtype=dtype)
+    assert convolutions(layer, channels, dtype) == {node}
+
+
+def test_auto_knows_training_from_inference(monkeypatch):
+    forms = {
+        "forward": grouped_conv3d.CpuForms("stacked", "planar", "planar"),
+        "training": grouped_conv3d.CpuForms("native", "planar", "planar"),
+    }
+    monkeypatch.setattr(grouped_conv3d.backend_ops, "gpu_is_visible", lambda: False)
+    monkeypatch.setitem(grouped_conv3d.CPU_FORMS, "tensorflow", forms)
+    unit = ConvNorm(8, 3)  # hands on what it is called with
+    unit.build((None, *EVEN, 3))
+    assert convolutions(unit, 3, training=True) == {"Conv3D"}
+    assert convolutions(unit, 3, training=False) == {"Conv2D"}
+
+
+@pytest.mark.parametrize(
+    ("kernel_size", "channels", "groups", "kind"),
+    [
+        ((3, 7, 7), 3, 1, "pixels"),
+        ((3, 3, 3), 64, 1, "features"),
+        ((3, 3, 3), 64, 4, "features"),
+        ((3, 3, 3), 128, 32, "many_groups"),
+    ],
+)
+def test_kinds_of_convolutions(kernel_size, channels, groups, kind):
+    assert grouped_conv3d.kind_of(kernel_size, channels, groups) == kind
 
 
 def test_initial_kernel_has_the_variance_of_he_over_the_fan_out():
