@@ -67,7 +67,7 @@ def trained_run(action_videos, tmp_path_factory):
     return train(tiny_config(action_videos, run_dir, checkpoint_steps=2))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def service():
     """The address of a tf.data service with two workers, in this process."""
     import tensorflow as tf
