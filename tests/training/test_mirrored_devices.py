@@ -6,11 +6,16 @@ from tests.fresh_process import run_python
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("task", "on_two"), [("actions", "2,2"), ("frames", "2")])
-def test_two_devices_train_as_one_does(task, on_two, action_videos, tmp_path):
-    """Synchronised, they give the losses and metrics of one, stopped or not."""
+@pytest.mark.parametrize(
+    ("task", "data", "on_two"), [("actions", "", "2,2"), ("frames", "train", "2")]
+)
+def test_two_devices_train_as_one_does(task, data, on_two, action_videos, tmp_path):
+    """Synchronised, they give the losses and metrics of one, stopped or not.
+
+    The first run validates, too.
+    """
     printed = run_python(
-        *("-m", "tests.training.mirrored_worker", action_videos, tmp_path),
+        *("-m", "tests.training.mirrored_worker", action_videos / data, tmp_path),
         *(task, "1", on_two),
     )
     found = json.loads(printed.splitlines()[-1])
