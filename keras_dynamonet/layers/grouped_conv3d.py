@@ -221,13 +221,14 @@ class GroupedConv3D(keras.layers.Layer):
         }
 
     def _resolved_form(self, task):
-        if self.form != "auto":
-            # Without temporal taps every form is the same single 2D convolution.
-            flat = self.kernel_size[0] == 1 and self.form == "stacked"
-            return "planar" if flat else self.form
-        if backend_ops.gpu_is_visible():
-            return "native"
-        return getattr(CPU_FORMS[keras.backend.backend()][task], self._kind)
+        form = self.form
+        if form == "auto" and backend_ops.gpu_is_visible():
+            form = "native"
+        elif form == "auto":
+            form = getattr(CPU_FORMS[keras.backend.backend()][task], self._kind)
+        # Without temporal taps both are the same 2D convolution; one does it directly.
+        flat = self.kernel_size[0] == 1
+        return "planar" if flat and form == "stacked" else form
 
 
 def _native(inputs, kernel, bias, strides, padding):

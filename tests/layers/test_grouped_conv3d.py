@@ -137,6 +137,25 @@ def test_auto_knows_training_from_inference(monkeypatch):
     assert convolutions(unit, 3, training=False) == {"Conv2D"}
 
 
+@pytest.mark.parametrize("form", ("auto", "stacked"))
+def test_no_taps_are_stacked_where_there_is_one(form, monkeypatch):
+    forms = grouped_conv3d.CpuForms("native", "stacked", "native")
+    monkeypatch.setattr(grouped_conv3d.backend_ops, "gpu_is_visible", lambda: False)
+    monkeypatch.setitem(
+        grouped_conv3d.CPU_FORMS, "tensorflow", {"forward": forms, "training": forms}
+    )
+
+    def nodes(kernel_size):
+        layer = build(form, 1, 1, kernel_size=kernel_size)
+        function = tf.function(layer, autograph=False)
+        spec = tf.TensorSpec((None, *EVEN, 8), tf.float32)
+        graph = function.get_concrete_function(spec).graph
+        return {node.type for node in graph.get_operations()}
+
+    assert "ConcatV2" in nodes((3, 1, 1))
+    assert not {"ConcatV2", "Transpose", "Pad"} & nodes((1, 1, 1))
+
+
 @pytest.mark.parametrize(
     ("kernel_size", "channels", "groups", "kind"),
     [
