@@ -49,6 +49,11 @@ class Kind(NamedTuple):
     strides: tuple[int, int, int] = (1, 1, 1)
     groups: int = 1
 
+    @property
+    def gradients(self) -> int:
+        """Those that training takes: of the kernel, and of an input that has any."""
+        return 1 if self.channels == 3 else 2
+
     def part(self, dtype: str) -> str:
         """The part of `CPU_FORMS` that it stands for."""
         return kind_of(self.kernel_size, self.channels, self.groups, dtype)
@@ -70,9 +75,6 @@ KINDS = (
     Kind("stage 4, 3x3x3, 32 groups", (16, 32, 32), 1024, 1024, groups=32),
 )
 
-OF_PIXELS = tuple(kind.name for kind in KINDS if kind.channels == 3)
-"""Those at whose input gradients end."""
-
 
 def contestants(arguments: argparse.Namespace, kind: Kind, backend: str, task: str):
     """One for each form."""
@@ -88,7 +90,7 @@ def contestants(arguments: argparse.Namespace, kind: Kind, backend: str, task: s
             "groups": kind.groups,
             "dtype": arguments.dtype,
         },
-        "gradients": 0 if task == "forward" else 1 if kind.name in OF_PIXELS else 2,
+        "gradients": kind.gradients if task == "training" else 0,
     }
     return [
         Contestant(
