@@ -5,12 +5,14 @@
 
 The classes are those of the demo, rendered with more frames a second, so that clips of
 64 frames see as much time as those of 16. An architecture learns from clips of 16
-frames; longer ones start from its weights. Artefacts classify every held-out video, as
-`dynamonet compare --accuracy` does. What is done is kept in the folder of `--out`, and
-a second call goes on.
+frames; longer ones start from its weights, and networks with STC blocks from those of
+the one without: they learn from a quarter of the clips. Artefacts classify every
+held-out video, as `dynamonet compare --accuracy` does. What is done is kept in the
+folder of `--out`, and a second call goes on.
 """
 
 import argparse
+import csv
 import json
 import subprocess
 import sys
@@ -25,16 +27,20 @@ VIDEO_FRAMES = 66
 VIDEO_FPS = 36
 VIDEO_SIZE = 64
 VALIDATION_CLIPS = 5
-COMPARED_CLIPS = 256
 CLIP_FPS = {16: 12, 32: 18, 64: 36}
 """Frames a second of a clip by its number of frames: 1.4 to 1.8 seconds."""
 
-ARTEFACTS = {
-    "onnx": ("float32", "float16", "int8"),
-    "tflite": ("float32", "float16", "dynamic_range", "int8"),
-    "saved_model": ("float32",),
-}
-"""Precisions by format."""
+FEW_CLIPS = 1 / 4
+"""Share of the clips that a network learns from whose weights come from another."""
+
+EXPORTS = (
+    ("onnx", ("float32", "float16"), 64),
+    ("onnx", ("int8",), 256),
+    ("tflite", ("float32", "float16"), 64),
+    ("tflite", ("dynamic_range", "int8"), 256),
+    ("saved_model", ("float32",), 64),
+)
+"""Formats, precisions and clips that are compared: more for what agrees less often."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -90,61 +96,91 @@ def _compared(run, videos) -> Iterator[tuple[str, dict | None]]:
     """Every artefact and what `dynamonet compare` says of it; None if there is none."""
     from keras_dynamonet.exporters.formats import FORMATS
 
-    for name, precisions in ARTEFACTS.items():
-        for precision in precisions:
-            file = FORMATS[name].file_name("model", precision)
-            told = run / f"{file}.json"
-            if not told.exists():
-                _compare(run, name, precision, run / "export" / file, videos, told)
-            document = json.loads(told.read_text(encoding="utf-8"))
-            entries = document["accuracy"]
-            yield f"{name} {precision}", entries[0] if entries else None
+    files = {
+        f"{name} {precision}": FORMATS[name].file_name("model", precision)
+        for name, precisions, _ in EXPORTS
+        for precision in precisions
+    }
+    told = run / "accuracy.json"
+    if not told.exists():
+        _compare(run, files.values(), videos, told)
+    entries = {e["file"]: e for e in json.loads(told.read_text(encoding="utf-8"))}
+    for name, file in files.items():
+        yield name, entries.get(file)
 
 
-def _compare(run, name, precision, artefact, videos, told):
-    _dynamonet(
-        *("export", run, "--format", name, "--precision", precision, "--overwrite"),
-        *("--data", videos / "train", "--clips", COMPARED_CLIPS),
-        accepted=(0, 1),
-    )
-    document = {"accuracy": []}
-    if artefact.exists():
-        output = _dynamonet(
-            *("compare", run, artefact, "--clips", 8, "--accuracy", "--json"),
+def _compare(run, files, videos, told):
+    for name, precisions, clips in EXPORTS:
+        _dynamonet(
+            *("export", run, "--format", name, "--precision", ",".join(precisions)),
+            *("--data", videos / "train", "--clips", clips, "--overwrite"),
             accepted=(0, 1),
         )
-        document = json.loads(output or "{}")
-    if "accuracy" not in document:
-        raise SystemExit(f"{artefact}: was not compared.")
+    artefacts = [file for file in files if (run / "export" / file).exists()]
+    output = _dynamonet(
+        *("compare", run, *(run / "export" / file for file in artefacts)),
+        *("--clips", 8, "--accuracy", "--json"),
+        accepted=(0, 1),
+    )
+    entries = json.loads(output or "{}").get("accuracy")
+    if entries is None:
+        raise SystemExit(f"{run}: its artefacts were not compared.")
+    for file, entry in zip(artefacts, entries, strict=True):
+        entry["file"] = file
     with atomic_path(told) as temporary:
-        temporary.write_text(json.dumps(document), encoding="utf-8")
+        temporary.write_text(json.dumps(entries), encoding="utf-8")
 
 
 def _train(arguments, preset, videos):
     """The folder of a finished run."""
-    architecture, _, length = preset.rpartition("-")
-    frames = int(length.removesuffix("f"))
-    folder = arguments.out / f"{arguments.size}px_{arguments.epochs}epochs"
-    run = folder / preset
+    frames = int(preset.rpartition("-")[2].removesuffix("f"))
+    run = _folder(arguments) / preset
     if (run / "config.json").exists():
         _dynamonet("train", "--resume", run)  # nothing, where it is finished
         return run
-    command = [
-        *("train", videos, "--run", run, "--preset", preset, "--overwrite"),
-        *("--size", arguments.size, "--fps", CLIP_FPS[frames]),
-        *("--scales", 1),
-    ]
-    if frames == min(CLIP_FPS):
-        start = _fresh(arguments, preset, folder)
-        command += ["--epochs", arguments.epochs, "--learning-rate", 1e-3]
-    else:
-        start = _train(arguments, f"{architecture}-{min(CLIP_FPS)}f", videos)
-        command += ["--epochs", 1, "--learning-rate", 3e-4, "--batch-size", 8]
-    _dynamonet(*command, "--init", start)
+    start, data = _start(arguments, preset, videos), videos
+    settings = (*("--epochs", arguments.epochs), *("--learning-rate", 1e-3))
+    if start.is_dir():  # a trained network
+        data = _few(videos, int(FEW_CLIPS * arguments.train_clips))
+        settings = (*("--epochs", 2), *("--learning-rate", 3e-4), *("--batch-size", 8))
+    _dynamonet(
+        *("train", data, "--run", run, "--preset", preset, "--init", start),
+        *("--size", arguments.size, "--fps", CLIP_FPS[frames], "--scales", 1),
+        *(*settings, "--overwrite"),
+    )
     return run
 
 
-def _fresh(arguments, preset, folder):
+def _start(arguments, preset, videos):
+    """A run, or a file, that training starts from."""
+    architecture, _, length = preset.rpartition("-")
+    shortest = f"{min(CLIP_FPS)}f"
+    if length != shortest:
+        return _train(arguments, f"{architecture}-{shortest}", videos)
+    if architecture.startswith("stc-"):
+        return _train(arguments, preset.removeprefix("stc-"), videos)
+    return _fresh(arguments, preset)
+
+
+def _folder(arguments):
+    return arguments.out / f"{arguments.size}px_{arguments.epochs}epochs"
+
+
+def _few(videos, clips):
+    """A list of the videos with fewer to learn from."""
+    path = videos.with_name(f"videos_{clips}.csv")
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(("path", "label", "split"))
+        for folder in sorted(videos.glob("*/*/")):
+            label, split = folder.name, folder.parent.name
+            found = sorted(folder.glob("*.mp4"))
+            for video in found[: clips if split == "train" else None]:
+                rows.writerow((video.resolve(), label, split))
+    return path
+
+
+def _fresh(arguments, preset):
     """A file of a fresh network whose blocks add little to their shortcuts.
 
     A hundred layers that each double the variance take more clips to settle.
@@ -157,7 +193,7 @@ def _fresh(arguments, preset, folder):
     keras.utils.set_random_seed(0)
     model = DynamoNet.from_preset(preset, len(DEMO_CLASSES), size=arguments.size)
     quieten_blocks(model.backbone)
-    path = folder / f"{preset}.fresh.keras"
+    path = _folder(arguments) / f"{preset}.fresh.keras"
     path.parent.mkdir(parents=True, exist_ok=True)
     model.save(path)
     return path
