@@ -92,7 +92,7 @@ def table(clips: np.ndarray) -> list[str]:
     frames = clips.astype("float32") / 255
     best = least_squares_prediction(frames, KERNEL_SIZE).astype("float32")
     qualities["one filter, in hindsight"] = quality(clips, best)
-    for segments in (2, 3):
+    for segments in (2, 3, 5):
         best = segments_in_hindsight(frames, KERNEL_SIZE, segments)
         qualities[f"{segments} segments, in hindsight"] = quality(clips, best)
     rows = []
