@@ -115,9 +115,12 @@ TABLES: dict[str, tuple[str, list[Column]]] = {
 }
 
 KNOWLEDGE = [
-    Column(f"{heading} {name}", f"{metric}_{end}", scale=100)
+    Column(f"probe, {name}", f"probe_{end}", scale=100) for name, end in _OUTPUTS
+]
+RETRIEVAL = [
+    Column(f"{name}, at {neighbours}", f"recall_{neighbours}_{end}", scale=100)
     for name, end in _OUTPUTS
-    for heading, metric in (("probe,", "probe"), ("recall at 1,", "recall_1"))
+    for neighbours in (1, 5, 10)
 ]
 
 
@@ -131,7 +134,12 @@ def render(results: Results) -> str:
         members = [e for e in CATALOGUE.values() if e.group == group]
         parts.append(_table(heading, columns, members, results))
     probed = [e for e in CATALOGUE.values() if e.probes]
-    parts.append(_table("What filters and feature know", KNOWLEDGE, probed, results))
+    parts += [
+        _table("A linear probe of filters and feature, %", KNOWLEDGE, probed, results),
+        _table(
+            "Retrieval by nearest neighbours, recall, %", RETRIEVAL, probed, results
+        ),
+    ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
