@@ -21,7 +21,13 @@ def main(argv: list[str] | None = None) -> int:
     """Reads the command line and does what it says."""
     arguments = _parser().parse_args(argv)
     results = Results(arguments.results)
-    programs = {"list": _list, "run": _run, "table": _table, "figures": _figures}
+    programs = {
+        "list": _list,
+        "run": _run,
+        "check": _check,
+        "table": _table,
+        "figures": _figures,
+    }
     return programs[arguments.command](arguments, results)
 
 
@@ -34,6 +40,10 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--seeds", nargs="+", type=int, default=SEEDS, metavar="SEED")
     run.add_argument("--threads", type=int, default=0, help="of TensorFlow; 0: all")
     run.add_argument("--minutes", type=float, help="start no further run after these")
+    check = commands.add_parser(
+        "check", help="compare the results with those of a second run"
+    )
+    check.add_argument("second", type=Path, metavar="CSV", help="its results file")
     commands.add_parser("table", help="write TABLE.md")
     figures = commands.add_parser("figures", help="draw filters and learning curves")
     figures.add_argument("--out", type=Path, default=Path("docs"), metavar="FOLDER")
@@ -90,6 +100,28 @@ def _trainer(arguments, experiment):
     tf.config.threading.set_inter_op_parallelism_threads(arguments.threads)
     alone = (experiment.network or {}).get("evidence") == "filters"
     return (FilterTrainer if alone else Trainer)(experiment, arguments.cache)
+
+
+def _check(arguments, results):
+    if not arguments.second.is_file():
+        print(f"{arguments.second}: no such results file.", file=sys.stderr)
+        return 2
+    from benchmarks.accuracy.repeats import repeats
+
+    found = list(repeats(results, Results(arguments.second)))
+    outside = [repeat for repeat in found if not repeat.within]
+    for repeat in outside:
+        print(
+            f"{repeat.experiment}, {repeat.metric}: {repeat.first.text(digits=4)}, "
+            f"the second run differs by {repeat.change:+.4f}"
+        )
+    same = sum(repeat.same for repeat in found)
+    print(
+        f"{len(found)} numbers of {len({repeat.experiment for repeat in found})} "
+        f"experiments: {same} the same, {len(found) - same - len(outside)} within the "
+        f"95 % interval of the first run, {len(outside)} outside."
+    )
+    return 1 if outside or not found else 0
 
 
 def _table(arguments, results):

@@ -58,3 +58,12 @@ class Results:
             for (key, seed), numbers in sorted(self._values.items())
             if key == experiment.key and metric in numbers
         }
+
+    def metrics(self, experiment: Experiment) -> list[str]:
+        """Names of the numbers that any seed of an experiment has."""
+        runs = (
+            numbers
+            for (key, _), numbers in self._values.items()
+            if key == experiment.key
+        )
+        return list(dict.fromkeys(metric for numbers in runs for metric in numbers))

@@ -121,3 +121,36 @@ def test_table_shows_means_and_paired_differences(tmp_path):
     assert "taught" not in text
     assert "unseen" not in text
     assert "Few labels" not in text
+
+
+def test_check_tells_which_numbers_a_second_run_misses(tmp_path, capsys):
+    first, second = (Results(tmp_path / name) for name in ("first.csv", "second.csv"))
+    for seed, accuracy in enumerate((0.5, 0.6, 0.55)):  # 0.55 ± 0.124
+        first.add(CATALOGUE["backbone"], seed, {**NUMBERS, "accuracy": accuracy})
+        first.add(CATALOGUE["solved"], seed, {**NUMBERS, "accuracy": accuracy + 0.2})
+    # On its seed: the same number, one within the interval, one outside.
+    second.add(CATALOGUE["backbone"], 1, {"accuracy": 0.6, "cpu_seconds": 99.0})
+    arguments = ["--results", str(first.path), "check", str(second.path)]
+    assert command.main(arguments) == 0
+    assert "1 numbers of 1 experiments: 1 the same" in capsys.readouterr().out
+    second.add(CATALOGUE["solved"], 0, {"accuracy": 0.8})
+    assert command.main(arguments) == 0
+    assert "1 the same, 1 within" in capsys.readouterr().out
+    second.add(CATALOGUE["solved"], 1, {"accuracy": 1.0})
+    assert command.main(arguments) == 1
+    told = capsys.readouterr().out
+    assert (
+        "solved, accuracy: 0.7500 ± 0.1242, the second run differs by +0.1500" in told
+    )
+    assert "1 outside" in told
+
+
+def test_check_needs_a_second_run_with_a_number_in_common(tmp_path, capsys):
+    first = str(tmp_path / "first.csv")
+    Results(tmp_path / "first.csv").add(CATALOGUE["solved"], 0, NUMBERS)
+    missing = tmp_path / "nothing.csv"
+    assert command.main(["--results", first, "check", str(missing)]) == 2
+    assert f"{missing}: no such results file" in capsys.readouterr().err
+    Results(missing).add(CATALOGUE["backbone"], 0, NUMBERS)
+    assert command.main(["--results", first, "check", str(missing)]) == 1
+    assert "0 numbers" in capsys.readouterr().out
