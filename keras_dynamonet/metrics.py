@@ -16,6 +16,11 @@ def _decibel(ratio):
     return 10.0 * ops.log10(ops.maximum(ratio, _SMALLEST_ERROR))
 
 
+def _unless_empty(value, count):
+    """`value`, or NaN where nothing was counted."""
+    return ops.where(count > 0, value, float("nan"))
+
+
 def _clip_errors(y_true, y_pred, dtype):
     """Mean squared error of every clip, `(batch,)`."""
     error = ops.cast(y_true, "float32") - ops.cast(y_pred, "float32")
@@ -32,7 +37,7 @@ def _clip_weights(errors, sample_weight):
 
 @keras.saving.register_keras_serializable(package="keras_dynamonet")
 class PSNR(keras.metrics.Metric):
-    """Peak signal-to-noise ratio over all frames seen, in dB.
+    """Peak signal-to-noise ratio over all frames seen, in dB; NaN if there were none.
 
     Example:
 
@@ -61,14 +66,17 @@ class PSNR(keras.metrics.Metric):
         self.count.assign_add(ops.sum(weights))
 
     def result(self):
-        return -_decibel(self.error / ops.maximum(self.count, 1.0))
+        count = ops.convert_to_tensor(self.count)
+        error = self.error / ops.where(count > 0, count, 1.0)
+        return _unless_empty(-_decibel(error), count)
 
 
 @keras.saving.register_keras_serializable(package="keras_dynamonet")
 class PSNRGain(keras.metrics.Metric):
     """How much a prediction beats copying the last frame, in dB.
 
-    `10 log10(copy error / prediction error)`; 0 is no better than copying.
+    `10 log10(copy error / prediction error)`; 0 is no better than copying, NaN is no
+    frame seen.
 
     Example:
 
@@ -83,17 +91,20 @@ class PSNRGain(keras.metrics.Metric):
         super().__init__(name=name, **kwargs)
         self.error = self.add_variable((), "zeros", name="error")
         self.copy_error = self.add_variable((), "zeros", name="copy_error")
+        self.count = self.add_variable((), "zeros", name="count")
 
     def update_state(self, y_true, y_pred, previous, sample_weight=None):
         """Adds real, predicted and previous frames, pixels in [0, 1]."""
         for total, guess in ((self.error, y_pred), (self.copy_error, previous)):
             errors = _clip_errors(y_true, guess, self.dtype)
-            total.assign_add(ops.sum(_clip_weights(errors, sample_weight) * errors))
+            weights = _clip_weights(errors, sample_weight)
+            total.assign_add(ops.sum(weights * errors))
+        self.count.assign_add(ops.sum(weights))
 
     def result(self):
-        # Both sums start at zero; the floor keeps an all-still video at 0 dB.
+        # The floor keeps an all-still video at 0 dB.
         ratio = (self.copy_error + _SMALLEST_ERROR) / (self.error + _SMALLEST_ERROR)
-        return _decibel(ratio)
+        return _unless_empty(_decibel(ratio), ops.convert_to_tensor(self.count))
 
 
 def psnr(real: np.ndarray, predicted: np.ndarray) -> float:

@@ -50,9 +50,23 @@ def test_gain_compares_the_errors_of_all_clips():
     assert float(metric.result()) == pytest.approx(gained, abs=1e-4)
 
 
-def test_gain_of_nothing_and_of_still_clips_is_zero():
+@pytest.mark.parametrize("metric_class", (PSNR, PSNRGain))
+def test_quality_of_nothing_is_not_a_number(metric_class):
+    metric = metric_class()
+    assert np.isnan(float(metric.result()))
+    parts = [frames(1)] * (2 if metric_class is PSNR else 3)
+    metric.update_state(*parts, sample_weight=[0.0])
+    assert np.isnan(float(metric.result()))
+
+
+def test_weights_below_one_in_all_leave_the_quality_as_it_is():
+    metric = PSNR()
+    metric.update_state(np.zeros((1, 4)), np.full((1, 4), 0.1), sample_weight=[0.1])
+    assert float(metric.result()) == pytest.approx(20)
+
+
+def test_gain_of_still_clips_is_zero():
     metric = PSNRGain()
-    assert float(metric.result()) == 0
     metric.update_state(frames(1), frames(1), frames(1))
     assert float(metric.result()) == 0
 
