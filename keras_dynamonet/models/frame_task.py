@@ -75,13 +75,22 @@ class FrameTask:
         return value
 
     def update_metrics(self, clip, next_frames, weight):
-        """Adds a batch to PSNR and gain; arguments as for :meth:`loss`."""
+        """Adds a batch to PSNR and gain; arguments as for :meth:`loss`.
+
+        Returns:
+            The names of the metrics that clips of this length say nothing about.
+        """
         real, predicted, previous = self._to_compare(clip, next_frames)
+        without_data = []
         for part, frames in self._parts.items():
-            if real[:, frames].shape[1]:
-                arguments = (real[:, frames], predicted[:, frames])
-                self._psnr[part].update_state(*arguments, weight)
-                self._gain[part].update_state(*arguments, previous[:, frames], weight)
+            psnr, gain = self._psnr[part], self._gain[part]
+            if not real[:, frames].shape[1]:
+                without_data += [psnr.name, gain.name]
+                continue
+            arguments = (real[:, frames], predicted[:, frames])
+            psnr.update_state(*arguments, weight)
+            gain.update_state(*arguments, previous[:, frames], weight)
+        return without_data
 
     def _to_compare(self, clip, next_frames):
         """Real, predicted and previous frames, without the rim."""

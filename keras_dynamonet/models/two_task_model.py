@@ -140,14 +140,18 @@ class TwoTaskModel(keras.Model):
         return total / backend_ops.num_replicas()
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        self._labels_seen = self._learns_from(y)
-        if self._labels_seen:
+        without_data = []
+        if self._learns_from(y):
             logits = y_pred["logits"]
             labels, weight = self.action_task.update_metrics(y, logits, sample_weight)
             super().compute_metrics(x, labels, logits, weight)
+        else:
+            without_data += [metric.name for metric in self.action_task.metrics]
         clip = ops.cast(x, "float32") / 255.0
         weight = clip_weight(x, sample_weight)
-        self.frame_task.update_metrics(clip, y_pred["next_frames"], weight)
+        next_frames = y_pred["next_frames"]
+        without_data += self.frame_task.update_metrics(clip, next_frames, weight)
+        self._without_data = tuple(without_data)
         return self.get_metrics_result()
 
     def _learns_from(self, labels):
@@ -156,7 +160,6 @@ class TwoTaskModel(keras.Model):
     def get_metrics_result(self):
         results = super().get_metrics_result()
         results["loss"] = results.pop(self._weighted_loss.name)
-        if not getattr(self, "_labels_seen", True):
-            for metric in self.action_task.metrics:
-                results.pop(metric.name, None)
+        for name in getattr(self, "_without_data", ()):
+            results.pop(name, None)
         return results

@@ -236,6 +236,14 @@ def test_frame_loss_leaves_out_the_rim_and_counts_the_unseen_frame(model):
     assert results["frame_loss"] == pytest.approx(errors[:, :-1].mean(), rel=1e-4)
 
 
+def test_metrics_without_a_frame_to_compare_are_left_out(model):
+    compile_eagerly(model)
+    whole = evaluate(model, random_clips(2))
+    observed = evaluate(model, random_clips(2, NUM_FRAMES))
+    assert whole.keys() - observed.keys() == {"psnr_unseen", "psnr_gain_unseen"}
+    assert evaluate(model, random_clips(2)) == pytest.approx(whole)
+
+
 def test_psnr_keeps_observed_and_unseen_apart(model):
     compile_eagerly(model)
     clips = random_clips(3)
