@@ -95,8 +95,9 @@ class DynamoNet(TwoTaskModel):
         `segment_masks (batch, T, height, width, M)`.
 
     Raises:
-        ValueError: If an option is unknown or excludes another one, the class names do
-            not match `num_classes`, or a clip has neither T nor T + 1 frames.
+        ValueError: If an option is unknown or excludes another one, a ridge is not
+            positive, the class names do not match `num_classes`, or a clip has neither
+            T nor T + 1 frames.
 
     Reference:
         Diba et al., *DynamoNet: Dynamic Action and Motion Network*, ICCV 2019, figure
@@ -155,6 +156,11 @@ class DynamoNet(TwoTaskModel):
                     f"filter_source={filter_source!r}, segments={segments}, "
                     f"solver_maps={solver_maps}, per_channel={per_channel}"
                 )
+        if descriptor_ridge <= 0:
+            raise ValueError(
+                "`descriptor_ridge` must be positive. "
+                f"Received: descriptor_ridge={descriptor_ridge}"
+            )
         if class_names is not None and len(class_names) != num_classes:
             raise ValueError(
                 "`class_names` must have `num_classes` entries. "

@@ -337,6 +337,10 @@ def test_config_is_complete():
         ({"descriptor": "mean"}, "`head` must be one of"),
         ({"kernel_size": 4}, "`kernel_size` must be odd"),
         (
+            {"descriptor_ridge": 0.0},
+            "`descriptor_ridge` must be positive. Received: descriptor_ridge=0.0",
+        ),
+        (
             {"class_names": ["run"]},
             "`class_names` must have `num_classes` entries. "
             "Received: 1 names, num_classes=3",

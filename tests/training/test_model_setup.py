@@ -69,6 +69,12 @@ def test_options_of_the_filters_reach_the_network():
     assert build_model(tiny_config("data", "run", solver_maps=2), None).solver_maps == 2
 
 
+def test_arguments_that_the_network_refuses_are_told_in_a_line():
+    config = tiny_config("data", "run", model={**MODEL, "descriptor_ridge": 0.0})
+    with pytest.raises(UserError, match="built: `descriptor_ridge` must be positive"):
+        build_model(config, ["walk", "run"])
+
+
 def test_losses_of_a_configuration_reach_the_network(source):
     losses = {"frame_view": "high_pass", "loss_weighting": "uncertainty"}
     compile_model(source[1], tiny_config("data", "run", **losses), steps_per_epoch=1)
