@@ -13,6 +13,7 @@ from keras_dynamonet.layers.pixel_normalization import (
 )
 from keras_dynamonet.layers.pooling3d import MaxPool3D
 from keras_dynamonet.layers.residual_blocks import BasicBlock, BottleneckBlock
+from keras_dynamonet.models.freezing import freeze_layers
 
 # depth: (block, blocks in each stage)
 DEPTHS = {
@@ -96,6 +97,7 @@ class ResNeXt3D(keras.Model):
         fps: Frame rate of the clips, kept with the model; `None` if as in the video.
         folded: Build the inference form without batch normalisation.
         form: Form of the convolutions, see :class:`GroupedConv3D`.
+        frozen: Arguments of :meth:`freeze` to call at once, or `None`.
 
     Input shape:
         `(batch, num_frames, height, width, 3)`, uint8 or float in [0, 255].
@@ -149,6 +151,7 @@ class ResNeXt3D(keras.Model):
         fps=None,
         folded=False,
         form="auto",
+        frozen=None,
         **kwargs,
     ):
         _check_choice("depth", depth, DEPTHS)
@@ -213,6 +216,23 @@ class ResNeXt3D(keras.Model):
         self.endpoints = endpoints
         self._arguments = config
         self._policy = keras.dtype_policies.get(dtype)
+        self._frozen = None
+        if frozen is not None:
+            self.freeze(**frozen)
+
+    def freeze(self, until=None, *, batch_norm="with_stage"):
+        """Freezes the layers from the stem up to a stage, also in the model's file.
+
+        Args:
+            until: As for :func:`~keras_dynamonet.training.fine_tuning.freeze`.
+            batch_norm: Likewise.
+
+        Raises:
+            ValueError: If `until` or `batch_norm` is unknown.
+        """
+        freeze_layers(self.layers, until, batch_norm)
+        frozen = {"until": until, "batch_norm": batch_norm}
+        self._frozen = frozen if until or batch_norm == "frozen" else None
 
     @property
     def num_frames(self):
@@ -243,6 +263,7 @@ class ResNeXt3D(keras.Model):
     def get_config(self):
         return {
             **self._arguments,
+            "frozen": self._frozen and dict(self._frozen),
             "name": self.name,
             "trainable": self.trainable,
             "dtype": keras.dtype_policies.serialize(self._policy),

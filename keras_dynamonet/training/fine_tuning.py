@@ -14,10 +14,8 @@ import keras
 from keras import ops
 
 from keras_dynamonet.models.dynamonet import DynamoNet
+from keras_dynamonet.models.freezing import STAGES
 from keras_dynamonet.models.resnext3d import ResNeXt3D
-
-STAGES = ("stem", "stage1", "stage2", "stage3", "stage4")
-NORM_MODES = ("with_stage", "frozen", "adapting")
 
 
 def freeze(
@@ -28,9 +26,12 @@ def freeze(
 ) -> None:
     """Freezes the backbone from the stem up to a stage. Call it before `compile`.
 
+    The backbone remembers it, also in the model's file.
+
     Args:
         model: The network; a former freeze is undone.
-        until: The last frozen stage, of `STAGES`, or `None` to freeze none.
+        until: The last frozen stage, `"stem"` or `"stage1"` to `"stage4"`, or `None` to
+            freeze none.
         batch_norm: `"with_stage"`: normalisations freeze with their stage, statistics
             included. `"frozen"`: those of the whole backbone do, as suits small
             batches. `"adapting"`: the statistics of frozen stages still follow the new
@@ -46,25 +47,7 @@ def freeze(
     >>> {v.path.split("/")[0] for v in model.backbone.trainable_variables}
     {'stage4_block1'}
     """
-    if until is not None and until not in STAGES:
-        raise ValueError(f"`until` must be one of {STAGES}. Received: until={until!r}")
-    if batch_norm not in NORM_MODES:
-        raise ValueError(
-            f"`batch_norm` must be one of {NORM_MODES}. Received: {batch_norm!r}"
-        )
-    backbone = _backbone(model)
-    frozen = () if until is None else STAGES[: STAGES.index(until) + 1]
-    for layer in backbone.layers:
-        is_frozen = layer.name.startswith(frozen)
-        layer.trainable = not is_frozen
-        for part in layer._flatten_layers():
-            if not isinstance(part, keras.layers.BatchNormalization):
-                continue
-            if batch_norm == "frozen":
-                part.trainable = False
-            elif batch_norm == "adapting" and is_frozen:
-                part.trainable = True  # for the statistics, not for
-                part.gamma.trainable = part.beta.trainable = False
+    _backbone(model).freeze(until, batch_norm=batch_norm)
 
 
 def layer_rate_scales(model: DynamoNet | ResNeXt3D, decay: float) -> dict[str, float]:

@@ -41,6 +41,15 @@ def test_folded_network_equals_the_original(form, stem, options):
     assert not any(unit.norm for unit in conv_norms(folded))
 
 
+def test_a_frozen_network_folds_as_any_other():
+    network = tiny_network("small")
+    network.backbone.freeze("stage2", batch_norm="adapting")
+    clips = moving_clips(2, network.num_frames, network.frame_size[0])
+    np.testing.assert_allclose(
+        fold(network)(clips)["logits"], network(clips)["logits"], atol=1e-5
+    )
+
+
 @pytest.mark.parametrize(
     ("stem", "form"), [("small", "native"), ("small (2+1)d", "planar")]
 )

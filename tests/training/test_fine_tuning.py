@@ -3,9 +3,9 @@ import numpy as np
 import pytest
 
 from keras_dynamonet.models.dynamonet import DynamoNet
+from keras_dynamonet.models.freezing import NORM_MODES, STAGES
 from keras_dynamonet.models.resnext3d import ResNeXt3D
 from keras_dynamonet.training.fine_tuning import (
-    STAGES,
     LayerwiseAdamW,
     LayerwiseSGD,
     freeze,
@@ -34,9 +34,13 @@ def train(model, optimizer=None, steps=1):
         teacher_weight=0.0,
         run_eagerly=True,
     )
-    clips = np.random.default_rng(0).integers(0, 256, (2, 5, 16, 16, 3)).astype("uint8")
     for _ in range(steps):
-        model.train_on_batch(clips, np.array([0, 2]))
+        train_more(model)
+
+
+def train_more(model):
+    clips = np.random.default_rng(0).integers(0, 256, (2, 5, 16, 16, 3)).astype("uint8")
+    model.train_on_batch(clips, np.array([0, 2]))
 
 
 def values(model):
@@ -88,6 +92,44 @@ def test_adapting_normalisation_moves_its_statistics_alone(model):
     moved = of_stage(changed(model, before), "stem", "stage1", "stage2")
     assert moved
     assert all("moving_" in path for path in moved)
+
+
+@pytest.mark.parametrize("batch_norm", NORM_MODES)
+def test_a_loaded_network_is_frozen_as_before_and_trains_on(
+    batch_norm, model, tmp_path
+):
+    freeze(model, "stage3", batch_norm=batch_norm)
+    train(model, keras.optimizers.SGD(0.1, momentum=0.9))
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert [v.trainable for v in loaded.variables] == [
+        v.trainable for v in model.variables
+    ]
+    pairs = zip(loaded.optimizer.variables, model.optimizer.variables, strict=True)
+    for found, expected in pairs:
+        np.testing.assert_array_equal(found, expected, err_msg=expected.path)
+    before = values(loaded)
+    train_more(model)
+    train_more(loaded)
+    moved = values(loaded)
+    assert any((moved[path] != before[path]).any() for path in before)
+    for found, expected in zip(loaded.weights, model.weights, strict=True):
+        np.testing.assert_array_equal(found, expected, err_msg=expected.path)
+
+
+def test_a_network_that_is_thawed_again_forgets_the_freeze(model):
+    plain = model.get_config()
+    freeze(model, "stem")
+    assert model.get_config() != plain
+    freeze(model)
+    assert model.get_config() == plain
+
+
+def test_a_file_that_says_nothing_of_freezing_loads_as_before(model):
+    config = model.get_config()
+    del config["backbone"]["config"]["frozen"]
+    old = DynamoNet.from_config(config)
+    assert len(old.trainable_variables) == len(model.trainable_variables)
 
 
 def test_rates_fall_towards_the_stem(model):
