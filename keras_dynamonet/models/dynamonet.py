@@ -81,6 +81,8 @@ class DynamoNet(TwoTaskModel):
         dropout: Share of the classifier's inputs dropped in training.
         class_names: Names of the actions, kept with the model.
         fps: Frame rate of the clips, kept with the model; `None` if as in the video.
+        stride: Frames of the video from one frame of a clip to the next, if `fps` is
+            `None`; kept with the model.
 
     Input shape:
         `(batch, T or T + 1, height, width, 3)`, uint8 or float in [0, 255]. The network
@@ -135,6 +137,7 @@ class DynamoNet(TwoTaskModel):
         dropout=0.0,
         class_names=None,
         fps=None,
+        stride=1,
         **kwargs,
     ):
         # Clips of floats must reach `call` in full precision.
@@ -184,6 +187,7 @@ class DynamoNet(TwoTaskModel):
         self.dropout = dropout
         self.class_names = None if class_names is None else list(class_names)
         self.fps = fps
+        self.stride = stride
 
         # Pixels and filters stay in float32: 8 bits of mantissa are too few for them.
         self.solver = make_solver(self)
@@ -359,6 +363,7 @@ class DynamoNet(TwoTaskModel):
             "dropout": self.dropout,
             "class_names": self.class_names,
             "fps": self.fps,
+            "stride": self.stride,
             "name": self.name,
             "trainable": self.trainable,
             "dtype": keras.dtype_policies.serialize(self.dtype_policy),

@@ -17,7 +17,7 @@ from keras_dynamonet.models.presets import PRESETS
 from keras_dynamonet.training.config import TrainConfig
 from keras_dynamonet.training.fine_tuning import freeze, layer_rate_scales
 from keras_dynamonet.training.optimizers import make_optimizer
-from keras_dynamonet.training.trained_model import load_trained_model
+from keras_dynamonet.training.trained_model import TrainedModel, load_trained_model
 
 logger = logging.getLogger(__name__)
 
@@ -72,11 +72,12 @@ def _starting_model(
 ) -> keras.Model:
     if config.init is None:
         return _from_preset(config, class_names)
-    source = load_trained_model(config.init).model
+    trained = load_trained_model(config.init)
+    source = trained.model
     if config.preset is not None:
         model = _from_preset(config, class_names)
     else:
-        model = _like(source, config, class_names)
+        model = _like(trained, config, class_names)
     # A head trained on other classes would name the new ones wrongly.
     same_classes = source.class_names == model.class_names
     transfer = copy_weights(source, model, skip=() if same_classes else ("action/",))
@@ -205,8 +206,8 @@ def _from_preset(config: TrainConfig, class_names: Sequence[str] | None) -> kera
             num_classes=len(class_names) if class_names else 1,
             class_names=class_names,
             size=config.size,
-            fps=_fps(config, DEFAULT_FPS),
             backbone=backbone,
+            **_pace(config, fps=DEFAULT_FPS, stride=1),
             **arguments,
         )
     except (TypeError, ValueError) as error:
@@ -214,10 +215,10 @@ def _from_preset(config: TrainConfig, class_names: Sequence[str] | None) -> kera
 
 
 def _like(
-    source: keras.Model, config: TrainConfig, class_names: Sequence[str] | None
+    trained: TrainedModel, config: TrainConfig, class_names: Sequence[str] | None
 ) -> keras.Model:
     """A model of the same architecture for other classes, frames or arguments."""
-    settings = source.get_config()
+    settings = trained.model.get_config()
     arguments, backbone = _arguments(config)
     if config.size is not None:
         backbone["size"] = config.size
@@ -226,9 +227,9 @@ def _like(
         arguments,
         num_classes=len(class_names) if class_names else 1,
         class_names=list(class_names) if class_names else None,
-        fps=_fps(config, source.fps),
         name=None,
         dtype=None,
+        **_pace(config, fps=trained.spec.fps, stride=trained.spec.stride),
     )
     settings["backbone"]["config"]["dtype"] = None  # that of the new run
     try:
@@ -249,8 +250,13 @@ def _arguments(config: TrainConfig) -> tuple[dict, dict]:
     return arguments, backbone
 
 
-def _fps(config: TrainConfig, default: float | None) -> float | None:
-    return None if config.stride is not None else config.fps or default
+def _pace(config: TrainConfig, *, fps: float | None, stride: int) -> dict:
+    """The pace that the configuration names, else the given one."""
+    if config.stride is not None:
+        return {"fps": None, "stride": config.stride}
+    if config.fps is not None:
+        return {"fps": config.fps, "stride": 1}
+    return {"fps": fps, "stride": stride}
 
 
 def _path(model: keras.Model, variable: keras.Variable) -> str:

@@ -79,7 +79,8 @@ def load_trained_model(
     if height != width:
         raise UserError(f"{file}: frames must be square, but are {height}x{width}.")
     if stride is None and fps is None:
-        fps, stride = model.fps, settings.get("stride")
+        # Of a run whose model was saved without it, the settings know the stride.
+        fps, stride = model.fps, settings.get("stride") or model.stride
     try:
         spec = ClipSpec(
             num_frames=model.num_frames,

@@ -165,7 +165,8 @@ def clip_spec(config: TrainConfig, model: DynamoNet) -> ClipSpec:
         num_frames=model.num_frames,
         size=height,
         fps=model.fps,
-        stride=config.stride or 1,
+        # A model that was saved without its stride has 1.
+        stride=config.stride or model.stride,
         short_videos=config.short_videos,
     )
 

@@ -314,7 +314,8 @@ def test_config_is_complete():
         "descriptor": "flatten",
         "dropout": 0.1,
         "class_names": ["run", "walk", "sit"],
-        "fps": 12.0,
+        "fps": None,
+        "stride": 2,
         "name": "net",
     }
     model = tiny_dynamonet(**arguments)

@@ -7,6 +7,7 @@ from keras_dynamonet.training.model_setup import (
     compile_model,
     copy_weights,
 )
+from keras_dynamonet.training.training_data import clip_spec
 from tests.helpers import randomise_weights
 from tests.tiny_runs import MODEL, tiny_config
 
@@ -89,7 +90,29 @@ def test_frames_alone_train_the_backbone_through_generated_filters():
 
 
 def test_stride_leaves_the_frame_rate_open():
-    assert build_model(tiny_config("data", "run", stride=2), ["a", "b"]).fps is None
+    model = build_model(tiny_config("data", "run", stride=2), ["a", "b"])
+    assert (model.fps, model.stride) == (None, 2)
+
+
+@pytest.mark.parametrize(
+    ("options", "pace"),
+    [
+        ({}, (None, 2)),
+        ({"fps": 5.0}, (5.0, 1)),
+        ({"stride": 3}, (None, 3)),
+    ],
+)
+def test_init_keeps_the_pace_unless_another_is_named(source, options, pace, tmp_path):
+    path = tmp_path / "strided.keras"
+    strided = type(source[1]).from_config(
+        {**source[1].get_config(), "fps": None, "stride": 2}
+    )
+    strided.save(path)
+    config = tiny_config("data", "run", init=str(path), model={}, **options)
+    model = build_model(config, ["walk", "run"])
+    assert (model.fps, model.stride) == pace
+    spec = clip_spec(config, model)
+    assert (spec.fps, spec.stride) == pace
 
 
 def test_a_model_of_frames_alone_has_no_class_names():

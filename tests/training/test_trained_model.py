@@ -31,6 +31,25 @@ def test_a_file_of_its_own_has_no_run(trained_run, tmp_path):
     assert load_trained_model(tmp_path / "model.keras").run is None
 
 
+def test_a_file_of_its_own_keeps_its_stride(trained_run, tmp_path):
+    model = load_trained_model(trained_run.run.path).model
+    config = {**model.get_config(), "fps": None, "stride": 2}
+    type(model).from_config(config).save(tmp_path / "strided.keras")
+    spec = load_trained_model(tmp_path / "strided.keras").spec
+    assert (spec.fps, spec.stride) == (None, 2)
+
+
+def test_a_run_whose_model_has_no_stride_knows_it_from_its_settings(
+    trained_run, tmp_path
+):
+    model = load_trained_model(trained_run.run.path).model
+    config = {**model.get_config(), "fps": None}
+    del config["stride"]
+    type(model).from_config(config).save(tmp_path / "best.keras")
+    tiny_config("data", tmp_path, stride=2).save(tmp_path / "config.json")
+    assert load_trained_model(tmp_path).spec.stride == 2
+
+
 def test_pace_can_be_changed(trained_run):
     assert load_trained_model(trained_run.run.path, fps=6.0).spec.fps == 6.0
     strided = load_trained_model(trained_run.run.path, stride=2).spec
