@@ -130,7 +130,11 @@ def _default_folder(trained) -> Path:
 
 
 def _show(found: dict) -> None:
-    from keras_dynamonet.training.model_card import accuracy_rows, videos_sentence
+    from keras_dynamonet.training.model_card import (
+        accuracy_rows,
+        psnr_table,
+        videos_sentence,
+    )
 
     console = result_console()
     console.print(
@@ -146,12 +150,10 @@ def _show(found: dict) -> None:
             table.add_row(name, *(_cells(row) if row else ("no videos", "", "")))
         console.print(table)
     if found["frame_psnr_db"]:
-        quality = found["frame_psnr_db"]
-        columns = ("copy the last", "model", "best filter")
+        columns, rows = psnr_table(found)
         table = make_table("next frame, PSNR in dB", *columns, numbers=columns)
-        for part in ("observed", "unseen"):
-            if quality[part]:
-                table.add_row(part, *(f"{x:.2f}" for x in quality[part].values()))
+        for part, cells in rows:
+            table.add_row(part, *cells)
         console.print()
         console.print(table)
 

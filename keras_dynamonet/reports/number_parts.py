@@ -153,7 +153,7 @@ def curves(
 
 
 def frame_table(prediction: FramePrediction | None) -> list[dict]:
-    """Floor, model and ceiling, a row each for observed and unseen."""
+    """Floor, model and, if known, ceiling, a row each for observed and unseen."""
     rows = []
     for bounds, name, _ in _bounds_named(prediction):
         share = bounds.share_of_way
@@ -162,7 +162,7 @@ def frame_table(prediction: FramePrediction | None) -> list[dict]:
                 "name": name.removeprefix(f"{NEXT_FRAME}, "),
                 "floor": decibels(bounds.floor),
                 "model": decibels(bounds.model),
-                "ceiling": "–" if bounds.ceiling is None else decibels(bounds.ceiling),
+                "ceiling": "" if bounds.ceiling is None else decibels(bounds.ceiling),
                 "gain": wording.signed_gain(bounds),
                 "share": "–" if share is None else percent(share, 0),
             }

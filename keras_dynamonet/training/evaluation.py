@@ -247,8 +247,9 @@ def _frame_quality(
     if not count:
         return None
     spread = np.linspace(0, len(manifest) - 1, count).round().astype(int)
+    model = trained.model
     meter = FrameQualityMeter(
-        trained.model.kernel_size, per_channel=trained.model.per_channel
+        model.kernel_size, per_channel=model.per_channel, segments=model.segments
     )
     bad_files = BadFileLog()
     dataset = evaluation_dataset(
@@ -256,6 +257,6 @@ def _frame_quality(
     )
     with original_errors(bad_files):
         for clips, *_ in dataset:
-            predicted = trained.model.predict_on_batch(clips)["next_frames"]
+            predicted = model.predict_on_batch(clips)["next_frames"]
             meter.update(clips.numpy(), predicted)
     return meter.result()

@@ -17,12 +17,13 @@ class FrameBounds:
     Args:
         floor: Of copying the last frame.
         model: Of the model's prediction.
-        ceiling: Of the best filter of the model's size in hindsight.
+        ceiling: Of the best filter of the model's size in hindsight; `None` for a model
+            of several filters a transition, which one filter does not bound.
     """
 
     floor: float
     model: float
-    ceiling: float
+    ceiling: float | None = None
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class FrameQualityMeter:
     Args:
         kernel_size: Odd side of the model's filters.
         per_channel: Whether the model has a filter for each colour.
+        segments: Filters of the model for a transition; with several, no ceiling.
 
     Example:
 
@@ -61,10 +63,14 @@ class FrameQualityMeter:
     True
     """
 
-    def __init__(self, kernel_size: int, *, per_channel: bool = False):
+    def __init__(
+        self, kernel_size: int, *, per_channel: bool = False, segments: int = 1
+    ):
         self._kernel_size = kernel_size
         self._per_channel = per_channel
-        self._errors = np.zeros((3, 2))  # floor, model, ceiling x observed, unseen
+        self._has_ceiling = segments == 1
+        # floor, model and, where there is one, ceiling x observed, unseen
+        self._errors = np.zeros((2 + self._has_ceiling, 2))
         self._values = np.zeros(2)
         self._clips = 0
 
@@ -79,11 +85,12 @@ class FrameQualityMeter:
         rim = self._kernel_size // 2
         inner = slice(rim, -rim or None)
         real = frames[:, 1:, inner, inner]
-        predictions = (
+        predictions = [
             frames[:, :-1, inner, inner],
             np.asarray(next_frames, np.float64)[:, :, inner, inner],
-            self._best_filters(frames),
-        )
+        ]
+        if self._has_ceiling:
+            predictions.append(self._best_filters(frames))
         for row, predicted in enumerate(predictions):
             squares = np.square(predicted - real).sum(axis=(0, 2, 3, 4))
             self._errors[row] += squares[:-1].sum(), squares[-1]

@@ -19,6 +19,12 @@ SETTINGS_SHOWN = (
 )
 """Settings of the training that the Markdown card names; the JSON card has all."""
 
+_PSNR_TITLES = {
+    "floor": "copy the last (floor)",
+    "model": "model",
+    "ceiling": "best filter (ceiling)",
+}
+
 
 def make_model_card(
     trained: TrainedModel, result: EvaluationResult, data: str
@@ -98,6 +104,31 @@ def accuracy_rows(found: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     if found["clip_accuracy"]["total"] > found["video_accuracy"]["total"]:
         rows.append(("single clips", found["clip_accuracy"]))
     return rows
+
+
+def psnr_table(
+    found: dict[str, Any],
+) -> tuple[list[str], list[tuple[str, list[str]]]]:
+    """How well frames are predicted, in dB.
+
+    Args:
+        found: The section `evaluation` of a card, with `frame_psnr_db`.
+
+    Returns:
+        Titles of the columns, the ceiling only where there is one; and name and cells
+        of each row.
+    """
+    quality = found["frame_psnr_db"]
+    parts = {name: quality[name] for name in ("observed", "unseen") if quality[name]}
+    titles = {
+        key: title
+        for key, title in _PSNR_TITLES.items()
+        if all(part[key] is not None for part in parts.values())
+    }
+    rows = [
+        (name, [f"{part[key]:.2f}" for key in titles]) for name, part in parts.items()
+    ]
+    return list(titles.values()), rows
 
 
 def videos_sentence(found: dict[str, Any]) -> str:
@@ -181,17 +212,12 @@ def _evaluation_section(found: dict[str, Any]) -> str:
             lines.append(f"| {name} | {_cells(row) if row else 'no videos | |'} |")
         lines.append("")
     if found["frame_psnr_db"]:
-        quality = found["frame_psnr_db"]
-        lines += [
-            f"Next-frame prediction on {quality['clips']} clips, PSNR in dB:",
-            "",
-            "| frame | copy the last (floor) | model | best filter (ceiling) |",
-            "| --- | --- | --- | --- |",
-        ]
-        for part in ("observed", "unseen"):
-            if quality[part]:
-                cells = " | ".join(f"{value:.2f}" for value in quality[part].values())
-                lines.append(f"| {part} | {cells} |")
+        clips = found["frame_psnr_db"]["clips"]
+        names, rows = psnr_table(found)
+        lines += [f"Next-frame prediction on {clips} clips, PSNR in dB:", ""]
+        lines.append(f"| frame | {' | '.join(names)} |")
+        lines.append(f"| --- |{' --- |' * len(names)}")
+        lines += [f"| {name} | {' | '.join(cells)} |" for name, cells in rows]
         lines.append("")
     return "\n".join(lines)
 

@@ -69,6 +69,16 @@ def test_clips_of_one_frame_have_nothing_observed(result):
     assert "Next frame, unseen" in render_html(report)
 
 
+def test_without_a_ceiling_none_is_mentioned(result):
+    assert "ceiling" in render_html(evaluation_report(result, title="One filter"))
+    bounds = FrameBounds(24.0, 24.5)
+    quality = replace(result.frame_quality, observed=bounds, unseen=bounds)
+    report = evaluation_report(replace(result, frame_quality=quality), title="Segments")
+    body = render_html(report).split("<body")[1]
+    assert "24.5\xa0dB" in body
+    assert "ceiling" not in body and "best filter" not in body
+
+
 def test_columns_keep_values_that_start_late():
     assert columns([{"a": 1.0}, {"a": 2.0, "b": 3.0}]) == {"a": [1.0, 2.0], "b": [3.0]}
     assert columns([]) == {}

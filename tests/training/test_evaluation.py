@@ -74,6 +74,15 @@ def test_frame_quality_lies_below_its_ceiling(result):
     assert quality.observed.floor < quality.observed.model <= quality.observed.ceiling
 
 
+def test_several_filters_a_transition_have_no_ceiling(trained, manifest):
+    config = {**trained.model.get_config(), "segments": 2}
+    segmented = type(trained.model).from_config(config)
+    several = dataclasses.replace(trained, model=segmented)
+    found = evaluate(several, manifest.subset(np.arange(2)), frame_clips=2)
+    quality = found.to_json()["frame_psnr_db"]
+    assert quality["observed"]["ceiling"] is quality["unseen"]["ceiling"] is None
+
+
 def test_videos_of_the_training_are_counted(trained, action_videos, result, tmp_path):
     assert result.trained_on == 0
     known = Manifest(

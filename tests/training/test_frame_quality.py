@@ -44,6 +44,14 @@ def test_per_channel_ceiling_is_higher_where_colours_move_apart():
     assert apart.result().unseen.ceiling > shared.result().unseen.ceiling + 10
 
 
+def test_one_filter_is_no_ceiling_for_several():
+    clips = shifted_clips(1, 1)
+    meter = FrameQualityMeter(3, segments=2)
+    meter.update(clips, clips[:, 1:] / 255)
+    unseen = meter.result().unseen
+    assert (unseen.model, unseen.ceiling) == (100.0, None)
+
+
 def test_a_single_transition_has_no_observed_part():
     clips = np.zeros((1, 2, 8, 8, 3), np.uint8)
     meter = FrameQualityMeter(3)

@@ -1,4 +1,5 @@
 import csv
+import dataclasses
 import json
 import shutil
 
@@ -78,6 +79,15 @@ def test_markdown_states_everything(card):
     assert "| right | no videos | | |" in text
     assert "| unseen | 20.00 | 21.50 | 23.00 |" in text
     assert "observed |" not in text.split("## Evaluation")[1]
+
+
+def test_a_ceiling_that_was_not_measured_is_left_out(trained_run, result):
+    bounds = FrameBounds(20.0, 21.5)
+    result = dataclasses.replace(result, frame_quality=FrameQuality(2, None, bounds))
+    trained = load_trained_model(trained_run.run.path)
+    text = format_model_card(make_model_card(trained, result, "videos"))
+    assert "| frame | copy the last (floor) | model |\n| --- | --- | --- |\n" in text
+    assert "| unseen | 20.00 | 21.50 |\n" in text
 
 
 def test_file_without_a_run_has_no_training(trained_run, result, tmp_path):
