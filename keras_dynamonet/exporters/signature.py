@@ -30,7 +30,8 @@ class ExportSignature:
     - `probabilities` and `logits` `(batch, num_classes)`;
     - `embedding` `(batch, features + T * k * k * channels)`: the pooled feature of the
       backbone, then the dynamic motion representation;
-    - `motion_filters` `(batch, T, k, k, 1 or 3)`;
+    - `motion_filters` `(batch, T, k, k, channels)`: 1 channel, 3 for a kernel a colour,
+      or one for each segment;
     - `next_frame` `(batch, height, width, 3)`: the forecast of frame T + 1, near
       [0, 1].
 

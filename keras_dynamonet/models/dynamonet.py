@@ -92,9 +92,10 @@ class DynamoNet(TwoTaskModel):
         A dictionary: `logits (batch, num_classes)`; `next_frames (batch, T, height,
         width, 3)`, float32 near [0, 1], entry t predicting frame t + 1; `motion_filters
         (batch, T, k, k, n)`, n = 1, 3 for a kernel a colour, or M; `dmr (batch, T * k *
-        k * n)`, the dynamic motion representation: filters less the identity,
-        flattened; `feature (batch, features)` of the backbone; with segments also
-        `segment_masks (batch, T, height, width, M)`.
+        k * n)`, the dynamic motion representation: what the filters add to the
+        identity before they are normalised, flattened; solved filters enter it with
+        `descriptor_ridge`; `feature (batch, features)` of the backbone; with segments
+        also `segment_masks (batch, T, height, width, M)`.
 
     Raises:
         ValueError: If an option is unknown or excludes another one, a ridge is not
