@@ -205,11 +205,13 @@ def model_outputs(name, options, losses):
     )
     history = model.fit(clips, LABELS, batch_size=4, shuffle=False, verbose=0).history
     outputs |= {f"loss_{key}": values[0] for key, values in history.items()}
+    outputs["log_variances"] = model.loss_weighting.log_variances
     for index, (old, new) in enumerate(zip(before, model.get_weights(), strict=True)):
         outputs[f"step_{model.weights[index].path}"] = new - old
     if name == "generated":  # Clips alone.
-        model.compile("sgd")
+        model.compile("sgd", loss_weighting="warm_up", loss_warmup_steps=2)
         history = model.fit(clips, batch_size=4, verbose=0).history
+        outputs["steps_seen"] = model.loss_weighting.steps_seen
         outputs["alone"] = np.array([history[key][0] for key in sorted(history)])
     return {f"{name}_{key}": array for key, array in outputs.items()}
 

@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from keras_dynamonet.layers import backend_ops
-from keras_dynamonet.models.loss_weighting import LOSS_WEIGHTINGS
+from keras_dynamonet.models.loss_weighting import LossWeighting
 from keras_dynamonet.models.step_means import clip_weight
 
 
@@ -30,6 +30,7 @@ class TwoTaskModel(keras.Model):
         self.action_task = action_task
         self.frame_task = frame_task
         self.filter_teacher = filter_teacher
+        self.loss_weighting = LossWeighting()
         # Keras finds metrics in lists, not in objects.
         self._task_metrics = [*action_task.metrics, *frame_task.metrics]
         # Keras's own weighs a step by its batch; this one by the weight of its clips.
@@ -44,6 +45,7 @@ class TwoTaskModel(keras.Model):
         frame_loss="huber",
         frame_view="raw",
         loss_weighting="fixed",
+        loss_warmup_steps=1000,
         action_loss_weight=1.0,
         frame_loss_weight=1.0,
         teacher_weight=1.0,
@@ -63,8 +65,12 @@ class TwoTaskModel(keras.Model):
             frame_view: What the frame loss compares: `"raw"` frames, or frames seen
                 through a `"high_pass"` or `"whitened"` filter, see
                 :class:`ViewedFrameLoss`.
-            loss_weighting: `"fixed"`: the sum of the weighted losses; `"uncertainty"`:
-                that of their logarithms, see :func:`uncertainty`.
+            loss_weighting: `"fixed"`: the sum of the weighted losses; `"warm_up"`: the
+                same, but the action loss grows in over the first steps;
+                `"uncertainty"`: each loss by a learnt scale of its own, see
+                :class:`LossWeighting`.
+            loss_warmup_steps: Training steps until the action loss has its whole
+                weight, for `"warm_up"`.
             action_loss_weight: Weight of the action loss; 0 pre-trains on frames alone
                 and looks at no label.
             frame_loss_weight: Weight of the frame loss.
@@ -77,15 +83,12 @@ class TwoTaskModel(keras.Model):
             ValueError: If a loss, a view or a weighting is unknown, or a loss expects
                 probabilities.
         """
-        if loss_weighting not in LOSS_WEIGHTINGS:
-            raise ValueError(
-                f"`loss_weighting` must be one of {tuple(LOSS_WEIGHTINGS)}. "
-                f"Received: {loss_weighting!r}"
-            )
+        self.loss_weighting.prepare(loss_weighting, loss_warmup_steps)
         self._loss_config = {
             "frame_loss": frame_loss,
             "frame_view": frame_view,
             "loss_weighting": loss_weighting,
+            "loss_warmup_steps": loss_warmup_steps,
             "action_loss_weight": action_loss_weight,
             "frame_loss_weight": frame_loss_weight,
             "teacher_weight": teacher_weight,
@@ -116,6 +119,11 @@ class TwoTaskModel(keras.Model):
         if hasattr(self, "optimizer") and self.built:
             self.optimizer.build(self.trainable_variables)
 
+    @property
+    def trainable_weights(self):
+        """All that is learnt: beside the network's weights, the scales of losses."""
+        return self.trainable_variables
+
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
     ):
@@ -133,7 +141,7 @@ class TwoTaskModel(keras.Model):
             "frame": config["frame_loss_weight"],
             "teacher": config["teacher_weight"],
         }
-        total = LOSS_WEIGHTINGS[config["loss_weighting"]](losses, weights)
+        total = self.loss_weighting.total(losses, weights, training)
         total += sum(ops.cast(term, "float32") for term in self.losses)
         self._weighted_loss.update_state(total, sample_weight=ops.sum(weight))
         # Keras adds up what the replicas of a `tf.distribute` strategy return.

@@ -156,8 +156,12 @@ class TrainConfig:
     loss_weighting: str = setting(
         "fixed",
         "losses",
-        "sum the losses as they are, or each by its own scale",
-        choices=("fixed", "uncertainty"),
+        "sum the losses as they are, let that of actions grow in over the first "
+        "--loss-warmup-epochs, or learn a scale for each",
+        choices=("fixed", "warm_up", "uncertainty"),
+    )
+    loss_warmup_epochs: float = setting(
+        5.0, "losses", "epochs in which the action loss grows in, for warm_up"
     )
     frame_loss_weight: float = setting(1.0, "losses", "weight of the frame loss")
     teacher_weight: float = setting(
@@ -274,6 +278,7 @@ class TrainConfig:
             "frame_loss_weight",
             "teacher_weight",
             "warmup_epochs",
+            "loss_warmup_epochs",
             "weight_decay",
             "clip_norm",
         ):

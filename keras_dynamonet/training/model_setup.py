@@ -136,12 +136,14 @@ def compile_model(
             at_once,
             config.steps_per_execution,
         )
+    loss_warmup_steps = config.loss_warmup_epochs * steps_per_epoch
     try:
         model.compile(
             optimizer=make_optimizer(config, steps_per_epoch, scales),
             frame_loss=config.frame_loss,
             frame_view=config.frame_view,
             loss_weighting=config.loss_weighting,
+            loss_warmup_steps=max(1, round(loss_warmup_steps)),
             action_loss_weight=1.0 if config.task == "actions" else 0.0,
             frame_loss_weight=config.frame_loss_weight,
             teacher_weight=config.teacher_weight,

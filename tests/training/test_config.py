@@ -34,6 +34,7 @@ def test_augmentation_defaults_are_those_of_the_data():
         ({"learning_rate": 0.0}, "`learning_rate` must be positive"),
         ({"fps": -1.0}, "`fps` must be positive"),
         ({"weight_decay": -0.1}, "`weight_decay` must not be negative"),
+        ({"loss_warmup_epochs": -1.0}, "`loss_warmup_epochs` must not be negative"),
         ({"clip_norm": -1.0}, "`clip_norm` must not be negative"),
         ({"max_bad_share": 1.5}, r"`max_bad_share` must lie in \[0, 1\]"),
         ({"validation_share": 1.0}, r"`validation_share` must lie in \[0, 1\)"),

@@ -77,10 +77,12 @@ def test_arguments_that_the_network_refuses_are_told_in_a_line():
 
 
 def test_losses_of_a_configuration_reach_the_network(source):
-    losses = {"frame_view": "high_pass", "loss_weighting": "uncertainty"}
-    compile_model(source[1], tiny_config("data", "run", **losses), steps_per_epoch=1)
+    losses = {"frame_view": "high_pass", "loss_weighting": "warm_up"}
+    settings = tiny_config("data", "run", **losses, loss_warmup_epochs=1.5)
+    compile_model(source[1], settings, steps_per_epoch=10)
     config = source[1].get_compile_config()
     assert {name: config[name] for name in losses} == losses
+    assert config["loss_warmup_steps"] == 15
 
 
 def test_frames_alone_train_the_backbone_through_generated_filters():
