@@ -16,6 +16,7 @@ from keras_dynamonet.bulk.output import (
 from keras_dynamonet.bulk.table import import_pyarrow
 from keras_dynamonet.bulk.worker import PartResult, PartWriter
 from keras_dynamonet.data.manifest import Manifest
+from keras_dynamonet.data.places import local_folder
 from keras_dynamonet.errors import UserError
 
 
@@ -56,7 +57,7 @@ def run_bulk(
 
     Raises:
         UserError: If an argument is out of range, the model cannot be loaded, or the
-            folder holds something else.
+            folder is an address or holds something else.
 
     Example:
 
@@ -77,7 +78,7 @@ def run_bulk(
             "the local engine is one process: leave out --workers, or take --engine "
             "ray."
         )
-    began, out = time.monotonic(), Path(out)
+    began, out = time.monotonic(), local_folder(out)
     open_output(out, job_identity(job, manifest), overwrite=overwrite)
     num_parts = job.num_parts(len(manifest))
     missing = missing_parts(out, num_parts)

@@ -35,7 +35,7 @@ from keras_dynamonet.data.packed_layout import (
     PACK_FILE,
     read_pack_file,
 )
-from keras_dynamonet.data.places import join_path
+from keras_dynamonet.data.places import join_path, local_folder
 from keras_dynamonet.data.shard_writing import (
     PackSettings,
     ShardSummary,
@@ -83,7 +83,8 @@ def pack_videos(
         `fingerprint`.
 
     Raises:
-        UserError: `out` holds something else, or too many videos are bad.
+        UserError: `out` is an address or holds something else, or too many videos are
+            bad.
         ValueError: `workers` is less than 1.
 
     Example:
@@ -97,7 +98,7 @@ def pack_videos(
     workers = workers if workers is not None else os.cpu_count() or 1
     if workers < 1:
         raise ValueError(f"`workers` must be at least 1. Received: workers={workers}.")
-    out = Path(out)
+    out = local_folder(out)
     if not listing.verified:
         _refuse_duplicates(listing)
     plan = _plan(listing, settings)

@@ -4,6 +4,8 @@ import os
 import re
 from pathlib import Path
 
+from keras_dynamonet.errors import UserError
+
 _REMOTE = re.compile(r"(?!file:)[A-Za-z][A-Za-z0-9+.-]+://")
 
 
@@ -21,6 +23,20 @@ def is_remote(path: str | os.PathLike) -> bool:
 def as_folder(path: str | os.PathLike) -> Path | str:
     """A folder as a path, or its address as a text: a `Path` would lose slashes."""
     return os.fspath(path) if is_remote(path) else Path(path)
+
+
+def local_folder(path: str | os.PathLike) -> Path:
+    """A folder to write to, which lies on this machine.
+
+    Raises:
+        UserError: It is an address: files elsewhere are read only.
+    """
+    if is_remote(path):
+        raise UserError(
+            f"{os.fspath(path)}: is an address; results are written to folders of "
+            "this machine. Name one here, and copy it when it is done."
+        )
+    return Path(path)
 
 
 def join_path(root: str | os.PathLike, path: str) -> str:

@@ -148,6 +148,11 @@ def test_wrong_arguments(job, manifest, tmp_path, changes, message):
     assert not (tmp_path / "out").exists()
 
 
+def test_the_output_lies_on_this_machine(job, manifest):
+    with pytest.raises(UserError, match="s3://bucket/out: is an address; results are"):
+        run_bulk(job, manifest, "s3://bucket/out")
+
+
 def test_sizes_start_at_one():
     with pytest.raises(UserError, match="`part_size` must be at least 1. Received: 0"):
         BulkJob(model="run", part_size=0)

@@ -197,6 +197,11 @@ def test_overwriting_replaces_another_packing(source, tmp_path):
     assert len(list(tmp_path.glob("*.tfrecord"))) == 1
 
 
+def test_shards_are_written_on_this_machine(source):
+    with pytest.raises(UserError, match="s3://bucket/packed: is an address"):
+        pack_videos(read_listing(source), "s3://bucket/packed", SETTINGS)
+
+
 @pytest.fixture
 def damaged(packed, tmp_path):
     """A copy of the packed folder whose shards cannot be kept in memory."""
