@@ -18,7 +18,6 @@ import json
 import logging
 import multiprocessing
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from pathlib import Path, PurePosixPath
@@ -29,12 +28,8 @@ from keras_dynamonet.data.bad_files import BadShare
 from keras_dynamonet.data.entry_table import Entry, EntryTable
 from keras_dynamonet.data.file_checks import file_sizes, refuse_duplicates
 from keras_dynamonet.data.listing import Listing
-from keras_dynamonet.data.packed_layout import (
-    FORMAT,
-    INDEX_FOLDER,
-    PACK_FILE,
-    read_pack_file,
-)
+from keras_dynamonet.data.pack_folder import open_pack_folder, write_pack_file
+from keras_dynamonet.data.packed_layout import FORMAT, INDEX_FOLDER
 from keras_dynamonet.data.places import join_path, local_folder
 from keras_dynamonet.data.shard_writing import (
     PackSettings,
@@ -75,7 +70,7 @@ def pack_videos(
         workers: Processes; None for one a processor. One works in this process.
         max_bad_share: Stop when more than this share of the videos (and more than one)
             cannot be read.
-        overwrite: Replace another packing in `out`.
+        overwrite: Replace another packing in `out`; files that no packing writes stay.
         progress: Called with the numbers of videos done and in all.
 
     Returns:
@@ -83,8 +78,8 @@ def pack_videos(
         `fingerprint`.
 
     Raises:
-        UserError: `out` is an address or holds something else, or too many videos are
-            bad.
+        UserError: `out` holds something else or what is to be packed, is an address, or
+            too many videos are bad.
         ValueError: `workers` is less than 1.
 
     Example:
@@ -102,11 +97,11 @@ def pack_videos(
     if not listing.verified:
         _refuse_duplicates(listing)
     plan = _plan(listing, settings)
-    earlier = _earlier_pack(out, plan, overwrite)
+    earlier = open_pack_folder(out, listing, plan, overwrite=overwrite)
     if earlier is not None and earlier["complete"]:
         _logger.info("%s is packed already", out)
         return earlier
-    _write_pack_file(out, plan | {"complete": False})
+    write_pack_file(out, plan | {"complete": False})
     rows = _first_rows(listing.entries)
     bad = BadShare(len(rows), max_bad_share)
     summaries, done = {}, 0
@@ -153,27 +148,6 @@ def _plan(listing: Listing, settings: PackSettings) -> dict:
         "numeric_labels": listing.numeric_labels,
         "overlapping_splits": listing.overlapping_splits,
     }
-
-
-def _earlier_pack(out: Path, plan: dict, overwrite: bool) -> dict | None:
-    """What an earlier run with the same plan left, if it may stay."""
-    if not out.exists():
-        return None
-    if overwrite and (out / PACK_FILE).is_file():
-        shutil.rmtree(out)
-        return None
-    if out.is_dir() and not any(out.iterdir()):
-        return None
-    if not (out / PACK_FILE).is_file():
-        raise UserError(f"{out}: holds something else. Name a new or an empty folder.")
-    earlier = read_pack_file(out)
-    same = all(earlier.get(key) == value for key, value in plan.items())
-    if not same:
-        raise UserError(
-            f"{out}: holds videos packed from others or in another way. Name another "
-            "folder, or replace it with --overwrite."
-        )
-    return earlier
 
 
 def _first_rows(entries: EntryTable) -> np.ndarray:
@@ -279,10 +253,5 @@ def _finish(
         "bad": dict(sorted(bad.items())),
         "fingerprint": digest.hexdigest(),
     }
-    _write_pack_file(out, pack)
+    write_pack_file(out, pack)
     return pack
-
-
-def _write_pack_file(out: Path, pack: dict) -> None:
-    with atomic_path(out / PACK_FILE) as temporary:
-        temporary.write_text(json.dumps(pack, indent=2) + "\n", encoding="utf-8")

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 tf = pytest.importorskip("tensorflow")
 
-from keras_dynamonet.data import packing  # noqa: E402
+from keras_dynamonet.data import pack_folder, packing  # noqa: E402
 from keras_dynamonet.data.clip_sampling import ClipSpec  # noqa: E402
 from keras_dynamonet.data.clip_sources import TrainingClips  # noqa: E402
 from keras_dynamonet.data.layouts import read_listing  # noqa: E402
@@ -197,6 +198,75 @@ def test_overwriting_replaces_another_packing(source, tmp_path):
     assert len(list(tmp_path.glob("*.tfrecord"))) == 1
 
 
+def test_overwriting_leaves_the_files_of_others(source, tmp_path, caplog):
+    pack_videos(read_listing(source), tmp_path, SETTINGS, max_bad_share=0.2, workers=1)
+    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / ".shard-00000-of-00003.1.partial.tfrecord").touch()
+    again = {"workers": 1, "max_bad_share": 0.2, "overwrite": True}
+    pack_videos(read_listing(source), tmp_path, PackSettings(quality=50), **again)
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+    assert f"{tmp_path}: kept what is no packing's: notes.txt" in caplog.text
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *("index", "notes.txt", "pack.json"),
+        *(f"shard-00000-of-00001.{end}" for end in ("index", "json", "tfrecord")),
+    }
+
+
+def test_an_overwriting_that_is_killed_is_no_packing(source, tmp_path, monkeypatch):
+    listing = read_listing(source)
+    pack_videos(listing, tmp_path, SETTINGS, max_bad_share=0.2, workers=1)
+    monkeypatch.setattr(pack_folder, "remove_leftovers", _kill)
+    with pytest.raises(KeyboardInterrupt):
+        pack_videos(listing, tmp_path, SETTINGS, overwrite=True)
+    with pytest.raises(UserError, match="was not packed to the end"):
+        load_manifest(tmp_path)
+    with pytest.raises(UserError, match="in another way.*--overwrite"):
+        pack_videos(listing, tmp_path, SETTINGS)
+
+
+def _kill(*_):
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("inside", ["the folder", "a shard", "a video", "the list"])
+def test_a_folder_is_never_packed_onto_itself(
+    source, packed, tmp_path, monkeypatch, inside, overwrite
+):
+    monkeypatch.chdir(tmp_path)
+    out = Path(shutil.copytree(packed, "copy"))
+    data = Path("list.csv")
+    if inside == "the folder":
+        data = Path("link")
+        data.symlink_to(out)
+    elif inside == "a shard":
+        data.write_text(f"{tmp_path / load_manifest(out).path(0)},a\n")
+    elif inside == "a video":
+        (out / "a.mp4").write_bytes((source.parent / "a" / "v 0.mp4").read_bytes())
+        data.write_text("copy/a.mp4,a\n")
+    else:
+        data = Path("copy/list.csv")
+        data.write_text(f"{source.parent / 'a' / 'v 0.mp4'},a\n")
+    before = {path: path.read_bytes() for path in out.rglob("*.*") if path.is_file()}
+    listing = read_listing(data)
+    with pytest.raises(UserError, match=r"copy: holds what is to be packed \(.+\)\. N"):
+        pack_videos(listing, out, PackSettings(fps=6.0), overwrite=overwrite, workers=1)
+    assert before == {path: path.read_bytes() for path in before}
+
+
+def test_beside_its_source_a_folder_may_be_replaced(packed, tmp_path):
+    data = Path(shutil.copytree(packed, tmp_path / "copy"))
+    for fps in (5.0, 10.0):
+        pack = pack_videos(
+            read_listing(data),
+            data / "slower",
+            PackSettings(fps=fps),
+            overwrite=True,
+            workers=1,
+        )
+    assert pack["settings"]["fps"] == 10.0
+
+
 def test_shards_are_written_on_this_machine(source):
     with pytest.raises(UserError, match="s3://bucket/packed: is an address"):
         pack_videos(read_listing(source), "s3://bucket/packed", SETTINGS)
@@ -205,8 +275,6 @@ def test_shards_are_written_on_this_machine(source):
 @pytest.fixture
 def damaged(packed, tmp_path):
     """A copy of the packed folder whose shards cannot be kept in memory."""
-    import shutil
-
     return Path(shutil.copytree(packed, tmp_path / "copy"))
 
 
