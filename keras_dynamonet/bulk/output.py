@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-import shutil
+import logging
 from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,8 +12,10 @@ from keras_dynamonet.bulk.job import BulkJob
 from keras_dynamonet.bulk.table import BAD, OK, TOO_SHORT, import_pyarrow
 from keras_dynamonet.data.manifest import Manifest
 from keras_dynamonet.errors import UserError
-from keras_dynamonet.files import atomic_path
+from keras_dynamonet.files import atomic_path, remove_leftovers
 from keras_dynamonet.training.trained_model import model_file
+
+_logger = logging.getLogger(__name__)
 
 JOB_FILE = "_job.json"
 SUMMARY_FILE = "_summary.json"
@@ -62,10 +64,11 @@ def open_output(out: Path, identity: dict[str, Any], *, overwrite: bool) -> None
     Args:
         out: The folder.
         identity: What decides the rows, see :func:`job_identity`.
-        overwrite: Whether to delete the output of another job.
+        overwrite: Whether to delete the output of another job. Files that no job writes
+            stay, and the log names them.
 
     Raises:
-        UserError: If the folder holds other things, or the output of another job.
+        UserError: If the folder holds no output at all, or that of another job.
     """
     job_file = out / JOB_FILE
     if out.is_dir() and any(out.iterdir()):
@@ -89,7 +92,7 @@ def open_output(out: Path, identity: dict[str, Any], *, overwrite: bool) -> None
                 f"{', '.join(differing)}). Choose another folder, or replace it with "
                 "--overwrite."
             )
-        shutil.rmtree(out)
+        _remove_output(out)
     try:
         with atomic_path(job_file) as temporary:
             temporary.write_text(json.dumps(identity, indent=2) + "\n")
@@ -166,6 +169,15 @@ def close_output(
     with atomic_path(out / SUMMARY_FILE) as temporary:
         temporary.write_text(json.dumps(asdict(summary), indent=2) + "\n")
     return summary
+
+
+def _remove_output(out: Path) -> None:
+    """Deletes all that a job writes but `_job.json`, which replaces itself."""
+    for path in (*out.glob("part-*.parquet"), out / SUMMARY_FILE):
+        path.unlink(missing_ok=True)
+    remove_leftovers(out)
+    if kept := sorted(path.name for path in out.iterdir() if path.name != JOB_FILE):
+        _logger.warning("%s: kept what is no job's: %s", out, ", ".join(kept))
 
 
 def _remove_leftovers(out: Path) -> None:

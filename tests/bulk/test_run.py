@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from keras_dynamonet.bulk.job import BulkJob
+from keras_dynamonet.bulk.output import open_output
 from keras_dynamonet.bulk.run import run_bulk
 from keras_dynamonet.cli.main import main
 from keras_dynamonet.data.manifest import load_manifest
@@ -121,6 +122,19 @@ def test_a_folder_with_other_files_is_left_alone(job, manifest, tmp_path):
     with pytest.raises(UserError, match="holds files that are no output"):
         run_bulk(job, manifest, tmp_path, overwrite=True)
     assert (tmp_path / "diary.txt").exists()
+
+
+def test_overwriting_leaves_the_files_of_others(tmp_path, caplog):
+    open_output(tmp_path, {"top": 1}, overwrite=False)
+    written = ("part-000000.parquet", ".part-000001.1.partial.parquet", "_summary.json")
+    for name in (*written, "best.keras", "list.csv"):
+        (tmp_path / name).touch()
+    (tmp_path / "videos").mkdir()
+    open_output(tmp_path, {"top": 2}, overwrite=True)
+    kept = ["best.keras", "list.csv", "videos"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["_job.json", *kept]
+    assert json.loads((tmp_path / "_job.json").read_text()) == {"top": 2}
+    assert f"{tmp_path}: kept what is no job's: {', '.join(kept)}" in caplog.text
 
 
 def test_lost_files_are_noticed(job, manifest, tmp_path):
