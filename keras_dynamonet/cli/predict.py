@@ -199,10 +199,18 @@ def _check(arguments: argparse.Namespace) -> None:
                 f"--annotate {arguments.annotate}: must end in "
                 f"{', '.join(ANNOTATED_SUFFIXES)}."
             )
+    sources = {_file_of(video).resolve() for video in arguments.videos}
     for flag, output in (("csv", arguments.csv), ("annotate", arguments.annotate)):
-        for video in arguments.videos:
-            if output and Path(output).resolve() == Path(video).resolve():
-                raise UsageError(f"--{flag} {output}: would replace the video itself.")
+        if output and Path(output).resolve() in sources:
+            raise UsageError(f"--{flag} {output}: would replace the video itself.")
+
+
+def _file_of(video: str) -> Path:
+    """The file that holds a video, which for a packed one is its shard."""
+    from keras_dynamonet.data.shards import PackedAddress
+
+    packed = PackedAddress.parse(video)
+    return Path(packed.shard if packed else video)
 
 
 def _predict_videos(arguments, trained: "TrainedModel", names: list[str]) -> int:
@@ -269,12 +277,13 @@ def _read_timeline(
     arguments, trained: "TrainedModel", path: str, name: str
 ) -> Timeline:
     """The moments of a video, up to where it cannot be read."""
-    from keras_dynamonet.data.decoding import VideoError, VideoReader
+    from keras_dynamonet.data.video_file import VideoError
+    from keras_dynamonet.data.video_opening import open_video_reader
     from keras_dynamonet.training.prediction import video_timeline
 
     moments = []
     try:
-        with VideoReader(path) as video:
+        with open_video_reader(path) as video:
             seconds = video.duration_seconds
         with step_progress(f"{name}, seconds") as progress:
             for moment in video_timeline(

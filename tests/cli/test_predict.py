@@ -9,7 +9,10 @@ import pytest
 
 from keras_dynamonet.cli.main import main
 from keras_dynamonet.data.decoding import probe_video
+from keras_dynamonet.data.layouts import read_listing
 from keras_dynamonet.data.mocap.classes import TRACKS
+from keras_dynamonet.data.packing import pack_videos
+from keras_dynamonet.data.shard_writing import PackSettings
 from tests.action_videos import moving_square
 from tests.cli.command import exit_status
 from tests.video_files import write_video
@@ -77,6 +80,24 @@ def test_timeline_with_csv_and_annotated_video(run, video, tmp_path, capsys):
     assert probe_video(tmp_path / "out.mp4").num_frames == 24
 
 
+@pytest.fixture(scope="module")
+def packed(video, tmp_path_factory):
+    """A folder with that video packed."""
+    out = tmp_path_factory.mktemp("packed")
+    pack_videos(read_listing(video), out, PackSettings(), workers=1)
+    return out
+
+
+def test_timelines_of_packed_videos(run, packed, tmp_path, capsys):
+    assert main(["predict", run, str(packed), "--timeline", "--json"]) == 0
+    [entry] = json.loads(capsys.readouterr().out)["videos"]
+    assert len(entry["moments"]) == 11 and "error" not in entry
+    argv = ["predict", run, entry["path"], "--csv", str(tmp_path / "out.csv")]
+    assert main([*argv, "--annotate", str(tmp_path / "out.mp4")]) == 0
+    assert len((tmp_path / "out.csv").read_text().splitlines()) == 12
+    assert probe_video(tmp_path / "out.mp4").num_frames == 24
+
+
 def test_a_timeline_goes_up_to_the_damage_and_the_others_are_shown(
     run, video, tmp_path, capsys
 ):
@@ -141,6 +162,7 @@ def test_raw_frames_on_standard_input(run, capsys, monkeypatch, as_json):
         (["a.mp4", "--annotate", "o.txt"], "--annotate o.txt: must end in .mp4"),
         (["a.mp4", "--annotate", "./a.mp4"], "would replace the video itself"),
         (["a.mp4", "--csv", "a.mp4"], "--csv a.mp4: would replace the video itself"),
+        (["s.tfrecord#0/a.mp4", "--csv", "s.tfrecord"], "would replace the video"),
         (["a.mp4", "--timeline", "--clips", "2"], "judge whole videos; use --hop"),
         (["a.mp4", "--timeline", "--top", "2"], "--top does not go with a timeline"),
         (["a.mp4", "--hop", "2"], "--hop is for moments: add --timeline"),
