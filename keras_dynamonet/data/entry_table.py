@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_dynamonet.data.path_table import PathTable
+from keras_dynamonet.data.path_table import PathTable, row_numbers
 
 _NAMES_FILE = "names.json"
 _NONE = -1
@@ -122,9 +122,13 @@ class EntryTable(Sequence):
             dict(zip(cls._NAMES, names, strict=True)),
         )
 
-    def take(self, rows: Sequence[int]) -> "EntryTable":
-        """The entries at `rows`, in that order."""
-        rows = np.asarray(rows, np.int64)
+    def take(self, rows: Sequence[int] | Sequence[bool]) -> "EntryTable":
+        """The entries at `rows`, in that order, or where a mask is true.
+
+        Raises:
+            ValueError: As `row_numbers` does.
+        """
+        rows = row_numbers(rows, len(self))
         return EntryTable(
             self.paths.take(rows),
             {name: column[rows] for name, column in self._columns().items()},

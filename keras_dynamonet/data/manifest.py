@@ -20,7 +20,7 @@ from keras_dynamonet.data.file_checks import (
 from keras_dynamonet.data.labels import UNLABELLED, choose_class_names, number_labels
 from keras_dynamonet.data.layouts import LAYOUTS, read_listing
 from keras_dynamonet.data.listing import Listing, canonical_split
-from keras_dynamonet.data.path_table import PathTable
+from keras_dynamonet.data.path_table import PathTable, row_numbers
 from keras_dynamonet.data.places import absolute_path, as_folder, is_remote, join_path
 from keras_dynamonet.errors import UserError
 
@@ -95,9 +95,24 @@ class Manifest:
         """Path of one video as it can be opened: `root` and the relative path."""
         return join_path(self.root, self.paths[index])
 
-    def subset(self, indices: Sequence[int]) -> "Manifest":
-        """The videos at `indices`, in that order, with the same class names."""
-        indices = np.asarray(indices, np.int64)
+    def subset(self, indices: Sequence[int] | Sequence[bool]) -> "Manifest":
+        """Some of the videos, with the same class names.
+
+        Args:
+            indices: Which ones, in that order, negative ones from the end; or a mask
+                with one value a video.
+
+        Raises:
+            ValueError: A mask of another length, a video that is not there, or
+                something else than whole numbers.
+
+        Example:
+
+        >>> manifest = Manifest("videos", ("a.mp4", "b.mp4"), [0, -1], ("walk",))
+        >>> manifest.subset(manifest.labels >= 0).paths
+        PathTable('a.mp4')
+        """
+        indices = row_numbers(indices, len(self))
         return Manifest(
             self.root,
             self.paths.take(indices),

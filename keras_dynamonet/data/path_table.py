@@ -11,6 +11,47 @@ _ENCODING = ("utf-8", "surrogateescape")
 _CHUNK = 4096
 
 
+def row_numbers(rows: Sequence[int] | Sequence[bool], count: int) -> np.ndarray:
+    """Which rows of a table are meant, as numbers from 0 on: int64, shape `(taken,)`.
+
+    Args:
+        rows: Numbers of rows, negative ones from the end, or a mask with one value a
+            row.
+        count: Rows of the table.
+
+    Raises:
+        ValueError: A mask of another length, a row that is not there, or something else
+            than whole numbers.
+
+    Example:
+
+    >>> row_numbers([0, -1], 3).tolist(), row_numbers([False, True, True], 3).tolist()
+    ([0, 2], [1, 2])
+    """
+    rows = np.asarray(rows)
+    if rows.shape == (0,) and rows.dtype != bool:
+        return np.empty(0, np.int64)  # an empty list has no type of its own
+    if rows.dtype == bool:
+        if rows.shape != (count,):
+            raise ValueError(
+                "A mask must hold one value a row. "
+                f"Received: a mask of shape {rows.shape} for {count} rows."
+            )
+        return np.flatnonzero(rows)
+    if rows.ndim != 1 or not np.issubdtype(rows.dtype, np.integer):
+        raise ValueError(
+            "Rows must be a list of whole numbers or a mask. "
+            f"Received: {rows.dtype} of shape {rows.shape}."
+        )
+    if rows.min() < -count or rows.max() >= count:
+        raise ValueError(
+            f"Rows must lie in [-{count}, {count}). "
+            f"Received: rows from {rows.min()} to {rows.max()}."
+        )
+    rows = rows.astype(np.int64)
+    return np.where(rows < 0, rows + count, rows)
+
+
 class PathTable(Sequence):
     """A read-only list of strings, kept as one text and the places where each ends.
 
@@ -57,9 +98,13 @@ class PathTable(Sequence):
         end_array = np.fromiter(ends(), np.int64)
         return cls(np.frombuffer(text, np.uint8), end_array)
 
-    def take(self, rows: Sequence[int]) -> "PathTable":
-        """The strings at `rows`, in that order."""
-        rows = np.asarray(rows, np.int64)
+    def take(self, rows: Sequence[int] | Sequence[bool]) -> "PathTable":
+        """The strings at `rows`, in that order, or where a mask is true.
+
+        Raises:
+            ValueError: As `row_numbers` does.
+        """
+        rows = row_numbers(rows, len(self))
         if self.rows is not None:
             rows = self.rows[rows]
         return PathTable(self.text, self.ends, rows)

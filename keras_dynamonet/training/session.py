@@ -173,7 +173,7 @@ class Session:
     def _clips_to_show(self) -> np.ndarray | None:
         """Middle clips of a few videos, evenly spread over the classes."""
         manifest = self.data.validation or self.data.train
-        spread = np.linspace(0, len(manifest) - 1, SHOWN_CLIPS).round()
+        spread = np.linspace(0, len(manifest) - 1, SHOWN_CLIPS).round().astype(int)
         bad_files = BadFileLog()
         dataset = evaluation_dataset(
             manifest.subset(np.unique(spread)),

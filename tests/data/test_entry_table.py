@@ -14,6 +14,8 @@ def test_entries_come_back_as_they_were():
     assert sources == ["list.csv, line 1", "list.csv, line 2", ""]
     assert EntryTable.from_entries(table) is table
     assert table.take([2, 0]).labels.tolist() == [1, 0]
+    assert list(table.take([False, True, True])) == list(table.take([-2, -1]))
+    assert list(table.take([-1])) == ENTRIES[2:]
 
 
 def test_saved_tables_are_mapped(tmp_path):

@@ -314,6 +314,19 @@ def test_subset_keeps_classes_and_order(tmp_path):
     assert part.class_names == ("x", "y")
 
 
+def test_subset_by_mask_or_from_the_end(tmp_path):
+    manifest = Manifest(
+        tmp_path, ("a", "b", "c"), [0, 1, 0], ("x", "y"), sizes=np.array([5, 6, 7])
+    )
+    for indices in (manifest.labels == 0, [True, False, True], [-3, -1]):
+        part = manifest.subset(indices)
+        assert list(part.paths) == ["a", "c"] and part.labels.tolist() == [0, 0]
+        assert part.sizes.tolist() == [5, 7]
+    for indices in ([True, False], [3], [-4], [0.0]):
+        with pytest.raises(ValueError, match="Received: "):
+            manifest.subset(indices)
+
+
 def test_concat_joins_labelled_and_unlabelled(tmp_path):
     make_files(tmp_path, "one/a.mp4", "two/b.mp4")
     one = Manifest(tmp_path / "one", ("a.mp4",), [0], ("x",), "csv")

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from keras_dynamonet.data.path_table import PathTable
+from keras_dynamonet.data.path_table import PathTable, row_numbers
 
 STRINGS = ("a.mp4", "", "läuft/走る.mp4", "bad \udce4 bytes.avi")
 
@@ -32,3 +32,37 @@ def test_long_tables_iterate_as_they_index():
     assert list(table) == strings
     rows = np.random.default_rng(0).integers(10_000, size=9_000)
     assert list(table.take(rows)) == [strings[row] for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("rows", "found"),
+    [
+        ([2, 0, 0], [2, 0, 0]),
+        ([-1, 1, -4], [3, 1, 0]),
+        ([False, True, False, True], [1, 3]),
+        (np.zeros(4, bool), []),
+        ([], []),
+        (range(1, 3), [1, 2]),
+        (np.array([3], np.uint8), [3]),
+    ],
+)
+def test_rows_are_numbers_or_a_mask(rows, found):
+    numbers = row_numbers(rows, 4)
+    assert numbers.tolist() == found and numbers.dtype == np.int64
+    table = PathTable.from_strings(STRINGS).take(rows)
+    assert list(table) == [STRINGS[row] for row in found]
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([True], r"one value a row. Received: a mask of shape \(1,\) for 4 rows"),
+        ([0, 4], r"lie in \[-4, 4\). Received: rows from 0 to 4"),
+        ([-5], "Received: rows from -5 to -5"),
+        ([0.5], r"whole numbers or a mask. Received: float64 of shape \(1,\)"),
+        (2, r"Received: int64 of shape \(\)"),
+    ],
+)
+def test_rows_that_are_none(rows, message):
+    with pytest.raises(ValueError, match=message):
+        PathTable.from_strings(STRINGS).take(rows)
