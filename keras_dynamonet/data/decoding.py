@@ -12,6 +12,7 @@ import numpy as np
 from keras_dynamonet.data.video_file import VideoError, VideoTooShortError
 from keras_dynamonet.data.video_opening import open_video_reader
 from keras_dynamonet.data.video_reader import VideoReader
+from keras_dynamonet.machine import count_cpus
 
 __all__ = [
     "VideoError",
@@ -140,5 +141,5 @@ def iterate_frames(
         print(f"{seconds:.2f} s", frame.shape)
     ```
     """
-    with open_video_reader(path, num_threads=os.cpu_count() or 1) as video:
+    with open_video_reader(path, num_threads=count_cpus()) as video:
         yield from video.iterate_frames(short_side=short_side)

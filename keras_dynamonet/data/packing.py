@@ -43,6 +43,7 @@ from keras_dynamonet.data.shards import PackedAddress
 from keras_dynamonet.data.video_file import VideoError
 from keras_dynamonet.errors import UserError
 from keras_dynamonet.files import atomic_path
+from keras_dynamonet.machine import count_cpus
 
 _logger = logging.getLogger(__name__)
 
@@ -90,7 +91,7 @@ def pack_videos(
     ```
     """
     settings = settings or PackSettings()
-    workers = workers if workers is not None else os.cpu_count() or 1
+    workers = count_cpus() if workers is None else workers
     if workers < 1:
         raise ValueError(f"`workers` must be at least 1. Received: workers={workers}.")
     out = local_folder(out)

@@ -1,6 +1,5 @@
 """tf.data over the clips: decoding in threads, next to the training step."""
 
-import os
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +12,7 @@ from keras_dynamonet.data.leave_quietly import idle_at_exit
 from keras_dynamonet.data.manifest import Manifest
 from keras_dynamonet.data.process_share import local_batch_size, sample_of_process
 from keras_dynamonet.data.transforms import Augmentation
+from keras_dynamonet.machine import count_cpus
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -218,7 +218,7 @@ def num_workers(workers: int | None) -> int:
         ValueError: `workers` is less than 1.
     """
     if workers is None:
-        return min(os.cpu_count() or 1, _MAX_DEFAULT_WORKERS)
+        return min(count_cpus(), _MAX_DEFAULT_WORKERS)
     if workers < 1:
         raise ValueError(
             f"`workers` must be at least 1 or None. Received: workers={workers}."

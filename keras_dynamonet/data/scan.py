@@ -11,6 +11,7 @@ from keras_dynamonet.data.decoding import VideoError, VideoInfo, probe_video
 from keras_dynamonet.data.manifest import Manifest
 from keras_dynamonet.data.scan_cache import ScanCache, ScanResult, file_state
 from keras_dynamonet.data.video_opening import open_video_reader
+from keras_dynamonet.machine import count_cpus
 
 # A header may promise a few frames too many; less than this share is worth a remark.
 _COMPLETE_SHARE = 0.9
@@ -78,7 +79,7 @@ def iterate_scan(
     Raises:
         ValueError: `workers` is less than 1.
     """
-    workers = workers if workers is not None else os.cpu_count() or 1
+    workers = count_cpus() if workers is None else workers
     if workers < 1:
         raise ValueError(f"`workers` must be at least 1. Received: workers={workers}.")
 

@@ -22,6 +22,7 @@ from keras_dynamonet.exporters.tflite_operators import (
 )
 from keras_dynamonet.exporters.tflite_quantization import measure_ranges, quantise
 from keras_dynamonet.layers import FrameFilterGenerator, FrameMaps, MotionDescriptor
+from keras_dynamonet.machine import count_cpus
 from keras_dynamonet.models import ResNeXt3D
 
 _WITH_TRAINED_CONVOLUTIONS = (
@@ -169,7 +170,7 @@ def load_runner(
         MissingExtraError: If the extra `tflite` is not installed.
     """
     require_litert()
-    loaded = load_litert(os.fspath(path), threads or os.cpu_count())
+    loaded = load_litert(os.fspath(path), threads or count_cpus())
     return loaded.run, loaded.runtime
 
 

@@ -16,6 +16,7 @@ from typing import TextIO
 from keras_dynamonet.data.mocap.clips import ClipParameters
 from keras_dynamonet.data.mocap.jobs import Job, run_job
 from keras_dynamonet.errors import UserError
+from keras_dynamonet.machine import count_cpus
 
 COMMAND = (sys.executable, "-P", "-m", "keras_dynamonet.data.mocap.worker")
 # Exit status of a worker whose last line on standard error is for the user to read.
@@ -34,7 +35,7 @@ def run_jobs(
         processes: Number of processes; as many as there are processors if `None`. With
             one, the jobs run in this process.
     """
-    processes = min(processes or os.cpu_count() or 1, len(jobs))
+    processes = min(processes or count_cpus(), len(jobs))
     if processes <= 1:
         for job in jobs:
             yield from run_job(job, parameters, root)
