@@ -21,7 +21,7 @@ from keras_dynamonet.training.distribution import Distribution
 from keras_dynamonet.training.recorder import Recorder, StopCheck
 from keras_dynamonet.training.run_directory import RunDirectory
 from keras_dynamonet.training.tensorboard_log import TensorBoardLog
-from keras_dynamonet.training.throughput import Throughput
+from keras_dynamonet.training.throughput import Throughput, waiting_advice
 from keras_dynamonet.training.training_data import TrainingData, make_augmentation
 from keras_dynamonet.training.validation_data import validation_dataset
 
@@ -82,7 +82,7 @@ class Session:
             )
             chain = keras.callbacks.CallbackList(
                 [
-                    Throughput(self._clock, self.config.batch_size),
+                    self._throughput(),
                     recorder,
                     *([self._tensorboard()] if self.distribution.is_main else ()),
                     *callbacks,
@@ -160,6 +160,12 @@ class Session:
             process_count=self.distribution.num_processes,
         )
         return dataset
+
+    def _throughput(self) -> Throughput:
+        advice = waiting_advice(
+            self.data.train, self.spec.size, self.config.data_service
+        )
+        return Throughput(self._clock, self.config.batch_size, advice=advice)
 
     def _tensorboard(self) -> TensorBoardLog:
         return TensorBoardLog(

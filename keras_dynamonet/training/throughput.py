@@ -5,6 +5,9 @@ import time
 
 import keras
 
+from keras_dynamonet.data.manifest import Manifest
+from keras_dynamonet.data.places import is_remote
+from keras_dynamonet.data.shards import PackedAddress
 from keras_dynamonet.training.data_clock import DataClock
 
 logger = logging.getLogger(__name__)
@@ -22,13 +25,20 @@ class Throughput(keras.callbacks.Callback):
     Args:
         clock: Measures the waiting, or `None` where it cannot be seen.
         batch_size: Clips a step.
+        advice: What is waited for and what helps, as `waiting_advice` says it.
         window_seconds: How far back "the last seconds" reach.
     """
 
     def __init__(
-        self, clock: DataClock | None, batch_size: int, window_seconds: float = 10.0
+        self,
+        clock: DataClock | None,
+        batch_size: int,
+        *,
+        advice: str = "data",
+        window_seconds: float = 10.0,
     ):
         super().__init__()
+        self._advice = advice
         self._clock = clock
         self._batch_size = batch_size
         self._window_seconds = window_seconds
@@ -59,10 +69,7 @@ class Throughput(keras.callbacks.Callback):
         if not alone and share > BOTTLENECK_SHARE and not self._told:
             self._told = True
             logger.warning(
-                "training waits %.0f %% of the time for videos: decoding is the "
-                "bottleneck. Raise --workers up to the cores there are, or pack the "
-                "videos near the size they are used at (dynamonet pack)",
-                100 * share,
+                "training waits %.0f %% of the time for %s", 100 * share, self._advice
             )
 
     def _mark(self, steps: int) -> tuple[float, int, float]:
@@ -78,3 +85,43 @@ class Throughput(keras.callbacks.Callback):
         if self._clock:
             rates["data_wait_share"] = min(1.0, waited / seconds)
         return rates
+
+
+def waiting_advice(
+    manifest: Manifest, size_px: int, data_service: str | None = None
+) -> str:
+    """What training on some data waits for, and what helps.
+
+    Args:
+        manifest: The videos.
+        size_px: Side of the clips' frames.
+        data_service: Address of the service that reads them, if there is one.
+
+    Example:
+
+    >>> manifest = Manifest("videos", ("a.mp4",), [0], ("walk",))
+    >>> waiting_advice(manifest, 112, "grpc://10.0.0.1:5000").partition(":")[0]
+    'the data service'
+    """
+    if data_service is not None:
+        return (
+            f"the data service: {data_service} gives fewer clips than training takes. "
+            "Start more workers there, or, if they are not busy, look at the network "
+            "between"
+        )
+    # Lists may name packed videos, too; a packed folder need not be looked through.
+    packed = manifest.layout == "packed" or all(
+        map(PackedAddress.parse, manifest.paths)
+    )
+    if not packed:
+        return (
+            "videos: decoding is the bottleneck. Raise --workers up to the cores there "
+            "are, or pack the videos near the size they are used at (dynamonet pack)"
+        )
+    remote = is_remote(manifest.path(0))
+    closer = "copy them to this machine" if remote else "put them on a faster disk"
+    return (
+        "packed shards: reading and scaling their pictures is the bottleneck. Raise "
+        f"--workers up to the cores there are, pack nearer to the {size_px} pixels of "
+        f"the clips (dynamonet pack --short-side), or {closer}"
+    )

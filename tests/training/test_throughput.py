@@ -1,8 +1,10 @@
+import re
 from types import SimpleNamespace
 
 import pytest
 
-from keras_dynamonet.training.throughput import Throughput
+from keras_dynamonet.data.manifest import Manifest
+from keras_dynamonet.training.throughput import Throughput, waiting_advice
 
 
 @pytest.fixture
@@ -75,10 +77,36 @@ def test_an_epoch_of_an_earlier_process_gets_no_speed(clock):
 
 @pytest.mark.parametrize(("waited", "times"), [(0.1, 0), (0.5, 1)])
 def test_waiting_for_data_is_told_once(clock, caplog, waited, times):
-    callback = Throughput(clock, batch_size=10)
+    callback = Throughput(clock, batch_size=10, advice="videos: pack them")
     for epoch in range(2):
         callback.on_epoch_begin(epoch)
         for batch in range(3):
             step(callback, clock, batch, seconds=1.0, waited=waited)
         callback.on_epoch_end(epoch, {})
-    assert caplog.text.count("decoding is the bottleneck") == times
+    told = "waits 50 % of the time for videos: pack them"
+    assert caplog.text.count(told) == times == len(caplog.records)
+
+
+VIDEO, PACKED = "a.mp4", "shard-0.tfrecord#0/a.mp4"
+
+
+@pytest.mark.parametrize(
+    ("root", "paths", "service", "told"),
+    [
+        ("videos", (VIDEO,), None, "videos: decoding .* or pack the videos"),
+        ("both", (PACKED, VIDEO), None, "videos: decoding"),
+        ("packed", (PACKED,), None, "packed shards: .* the 112 pixels .* faster disk"),
+        ("s3://bucket", (PACKED,), None, "packed shards: .* copy them to this machine"),
+        (
+            "packed",
+            (PACKED,),
+            "grpc://a:1",
+            "service: grpc://a:1 .* more workers",
+        ),
+    ],
+)
+def test_the_advice_fits_the_data(root, paths, service, told):
+    manifest = Manifest(root, paths, [-1] * len(paths))
+    advice = waiting_advice(manifest, 112, service)
+    assert re.search(told, advice)
+    assert ("decoding" in advice) == (VIDEO in paths)
