@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 _MAX_DEFAULT_WORKERS = 16
-_BATCHES_AHEAD = 2
+BATCHES_AHEAD = 2
+"""Batches kept ready while a step computes, in every stream: one that the next step
+takes, and one more for videos that take long to read. See `benchmarks.prefetch`."""
 
 
 def training_dataset(
@@ -116,7 +118,7 @@ def training_dataset(
         tf.data.Dataset.range(start_step * local_batch, np.iinfo(np.int64).max)
         .map(load, num_parallel_calls=num_workers(workers), deterministic=True)
         .batch(local_batch, drop_remainder=True)
-        .prefetch(_BATCHES_AHEAD)
+        .prefetch(BATCHES_AHEAD)
     )
 
 
@@ -202,7 +204,7 @@ def evaluation_dataset(
         .map(load, num_parallel_calls=num_workers(workers), deterministic=True)
         .unbatch()
         .batch(batch_size)
-        .prefetch(_BATCHES_AHEAD)
+        .prefetch(BATCHES_AHEAD)
     )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_dynamonet.data.clip_sampling import ClipSpec
 from keras_dynamonet.data.manifest import Manifest
+from keras_dynamonet.data.pipeline import BATCHES_AHEAD
 from keras_dynamonet.data.process_share import local_batch_size, sample_of_process
 from keras_dynamonet.data.transforms import Augmentation
 from keras_dynamonet.errors import UserError
@@ -15,7 +16,6 @@ from keras_dynamonet.errors import UserError
 if TYPE_CHECKING:
     import tensorflow as tf
 
-_BATCHES_AHEAD = 2
 _CONNECT_SECONDS = 10.0
 
 
@@ -97,7 +97,7 @@ def service_dataset(
             )
         )
         .batch(local_batch, drop_remainder=True)
-        .prefetch(_BATCHES_AHEAD)
+        .prefetch(BATCHES_AHEAD)
     )
 
 

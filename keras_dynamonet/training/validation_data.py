@@ -9,10 +9,8 @@ from keras_dynamonet.data.clip_sources import EvaluationViews
 from keras_dynamonet.data.labels import UNLABELLED
 from keras_dynamonet.data.leave_quietly import idle_at_exit
 from keras_dynamonet.data.manifest import Manifest
-from keras_dynamonet.data.pipeline import num_workers
+from keras_dynamonet.data.pipeline import BATCHES_AHEAD, num_workers
 from keras_dynamonet.data.process_share import local_batch_size, sample_of_process
-
-_BATCHES_AHEAD = 2
 
 
 def validation_dataset(
@@ -100,5 +98,5 @@ def validation_dataset(
         tf.data.Dataset.range(steps * local_batch)
         .map(load, num_parallel_calls=num_workers(workers), deterministic=True)
         .batch(local_batch, drop_remainder=True)
-        .prefetch(_BATCHES_AHEAD)
+        .prefetch(BATCHES_AHEAD)
     )
