@@ -115,7 +115,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="serving: version of the model (default: one more than the last in DIR)",
     )
     parser.add_argument(
-        "--overwrite", action="store_true", help="replace artefacts that exist"
+        "--overwrite",
+        action="store_true",
+        help="replace artefacts that exist; one whose successor fails is removed",
     )
     parser.add_argument(
         "--json", action="store_true", help="print the results as JSON on stdout"
@@ -225,12 +227,12 @@ def _check_serving(arguments):
 
 
 def _serve(source, arguments):
-    from keras_dynamonet.exporters.job import JobResult
-    from keras_dynamonet.exporters.parity_report import write_parity
-    from keras_dynamonet.exporters.serving import export_serving
+    from keras_dynamonet.exporters.job import JobResult, record
+    from keras_dynamonet.exporters.serving import export_serving, version_path
 
     say(f"Exporting for TensorFlow Serving to {arguments.serving}")
-    reports = []
+    folder, reports = Path(arguments.serving), []
+    target = version_path(folder, arguments.model_name, arguments.model_version)
     try:
         result = export_serving(
             source,
@@ -245,8 +247,7 @@ def _serve(source, arguments):
         done = JobResult((), tuple(reports), (str(error),))
     else:
         done = JobResult((result,), tuple(reports), ())
-    if reports:
-        write_parity(Path(arguments.serving), reports, source=source.clips.source)
+    record(folder, target, reports, source=source.clips.source)
     return done
 
 

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import platform
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -80,7 +81,9 @@ def export_artefact(
         packages: Distributions whose versions go into the sidecar.
         batch_sizes: Batch sizes to try in turn.
         also_compare: Called once the artefact is loaded; more outputs to compare.
-        overwrite: Whether `target` may exist.
+        overwrite: Whether `target` may exist. It is replaced if the new artefact passes
+            and removed if it fails: an artefact of an earlier network must not be taken
+            for one of this network.
         on_report: Gets the comparison before a failed one raises.
 
     Returns:
@@ -94,7 +97,11 @@ def export_artefact(
     sidecar = sidecar_path(target)
     check_target(target, overwrite=overwrite)
     started = time.monotonic()
-    with _writable(target), atomic_path(sidecar) as described:
+    with (
+        _writable(target),
+        _replaced(target, sidecar) if overwrite else contextlib.nullcontext(),
+        atomic_path(sidecar) as described,
+    ):
         with atomic_path(target) as written:
             extra = write(written) or {}
             run, runtime = load(written)
@@ -223,6 +230,21 @@ def _writable(target: Path) -> Iterator[None]:
         if error.strerror is None:
             raise
         raise UserError(f"{target}: cannot be written: {error.strerror}.") from error
+
+
+@contextlib.contextmanager
+def _replaced(target: Path, sidecar: Path) -> Iterator[None]:
+    """Removes an earlier artefact if the block, which makes the new one, fails."""
+    try:
+        yield
+    except Exception:
+        if target.is_dir():  # a SavedModel, see `check_target`
+            shutil.rmtree(target)
+        else:
+            target.unlink(missing_ok=True)
+        if not sidecar.is_dir():
+            sidecar.unlink(missing_ok=True)
+        raise
 
 
 def _versions(names):

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from keras_dynamonet.errors import UserError
-from keras_dynamonet.exporters.artefact import ExportResult, check_target
+from keras_dynamonet.exporters.artefact import ExportResult, check_target, label_of
 from keras_dynamonet.exporters.formats import Format, target_paths
 from keras_dynamonet.exporters.parity import ParityReport
-from keras_dynamonet.exporters.parity_report import write_parity
+from keras_dynamonet.exporters.parity_report import FILE_NAME, write_parity
 from keras_dynamonet.exporters.source import ExportSource
 
 _logger = logging.getLogger(__name__)
@@ -97,7 +97,7 @@ def run_jobs(
         jobs: From :func:`~keras_dynamonet.exporters.formats.plan`.
         folder: Where the artefacts, `parity.json` and `parity.md` go.
         options: Options of the formats by name; each format takes its own.
-        overwrite: Whether artefacts may exist.
+        overwrite: Whether artefacts may exist; one whose successor fails is removed.
         progress: Called with the name of each artefact before it is made.
 
     Returns:
@@ -115,6 +115,7 @@ def run_jobs(
     ):
         if progress is not None:
             progress(target.name)
+        compared = len(reports)
         own = entry.own(options)
         if len(entry.precisions) > 1:
             own["precision"] = precision
@@ -132,13 +133,24 @@ def run_jobs(
             _logger.error("%s", errors[-1])
         else:
             results.append(result)
-        # At once: a later export may be interrupted. An earlier artefact that a failed
-        # one did not replace keeps its figures.
-        told = [report for report in reports if report or not _is_kept(report, folder)]
-        if told:
-            write_parity(folder, told, source=source.clips.source)
+        # At once: a later export may be interrupted.
+        record(folder, target, reports[compared:], source=source.clips.source)
     return JobResult(tuple(results), tuple(reports), tuple(errors))
 
 
-def _is_kept(report, folder):
-    return (folder / report.artefact).exists()
+def record(
+    folder: Path, target: Path, reports: Sequence[ParityReport], *, source: str
+) -> None:
+    """Writes into `parity.json` what became of one artefact.
+
+    Args:
+        folder: Where `parity.json` is.
+        target: The artefact, there or not.
+        reports: The comparisons that were made of it.
+        source: Where the clips come from.
+    """
+    # What did not fail by its figures has none without an artefact.
+    gone = [] if target.exists() or not all(reports) else [label_of(target)]
+    told = [] if gone else reports
+    if told or (folder / FILE_NAME).exists():
+        write_parity(folder, told, source=source, gone=gone)

@@ -1,7 +1,7 @@
 """Parity for people and machines: `parity.json`, Markdown, rows of a table."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from keras_dynamonet.exporters.accuracy import AccuracyComparison
@@ -37,6 +37,7 @@ def write_parity(
     *,
     source: str = "",
     accuracy: Iterable[AccuracyComparison] = (),
+    gone: Collection[str] = (),
 ) -> Path:
     """Writes `parity.json` and `parity.md` beside the artefacts.
 
@@ -47,6 +48,7 @@ def write_parity(
         reports: The new comparisons.
         source: Where the clips come from.
         accuracy: New comparisons of accuracy.
+        gone: Artefacts that are no more; their entries are not kept.
 
     Returns:
         The path of the JSON file: `{"entries": [...], "accuracy": [...]}`, one entry
@@ -65,8 +67,9 @@ def write_parity(
     old = _read(path)
     # A new artefact of the same name has another accuracy.
     new = {entry["artefact"] for part in document.values() for entry in part}
+    dropped = new | set(gone)
     for part, entries in document.items():
-        kept = [entry for entry in old.get(part, ()) if entry["artefact"] not in new]
+        kept = [e for e in old.get(part, ()) if e["artefact"] not in dropped]
         entries[:0] = kept
     with atomic_path(path) as temporary:
         text = json.dumps(document, indent=2)

@@ -8,6 +8,8 @@ import pytest
 
 from keras_dynamonet.cli.export import _default_folder
 from keras_dynamonet.cli.main import main
+from keras_dynamonet.errors import UserError
+from keras_dynamonet.exporters import saved_model
 from keras_dynamonet.exporters.parity import TOLERANCES, Tolerance
 from keras_dynamonet.training.trained_model import model_file
 from tests.exporters.networks import moving_clips, tiny_network
@@ -31,6 +33,10 @@ BAD_NAME = "use letters, digits, - and _ for the names of files"
 def export(saved, *arguments):
     path, clips = saved
     return main(["export", str(path), "--data", str(clips), *map(str, arguments)])
+
+
+def bad_graph(path):
+    raise UserError("a graph that no server takes")
 
 
 def error(capsys):
@@ -91,7 +97,7 @@ def test_failed_export_leaves_nothing_but_the_report(
     assert "FAILED" in (tmp_path / "parity.md").read_text()
 
 
-def test_serving_writes_versions(saved, tmp_path, capsys):
+def test_serving_writes_versions(saved, tmp_path, capsys, monkeypatch):
     pytest.importorskip("tensorflow_serving")
     served = ["--serving", tmp_path / "s", "--model-name", "a", "--outputs", "logits"]
     assert export(saved, *served) == 0
@@ -100,6 +106,10 @@ def test_serving_writes_versions(saved, tmp_path, capsys):
     assert (tmp_path / "s" / "models" / "a" / "1" / "saved_model.pb").exists()
     assert export(saved, *served, "--model-version", "1") == 1
     assert "s/models/a/1: exists already" in error(capsys)
+    monkeypatch.setattr(saved_model, "lint", bad_graph)
+    assert export(saved, *served, "--model-version", "1", "--overwrite") == 1
+    assert json.loads((tmp_path / "s" / "parity.json").read_text())["entries"] == []
+    assert not list((tmp_path / "s" / "models" / "a").iterdir())
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 
 from keras_dynamonet.errors import UserError
+from keras_dynamonet.exporters import artefact
 from keras_dynamonet.exporters.artefact import export_artefact, sidecar_path
-from keras_dynamonet.exporters.parity import ParityError
+from keras_dynamonet.exporters.formats import Format
+from keras_dynamonet.exporters.job import run_jobs
+from keras_dynamonet.exporters.parity import TOLERANCES, ParityError, Tolerance
 from keras_dynamonet.exporters.signature import make_reference
 
 
@@ -18,6 +21,12 @@ def export(source, target, *, run=None, write=None, **kwargs):
         load=lambda path: (run or make_reference(source.model), "Keras"),
         **kwargs,
     )
+
+
+def export_exactly(source, target, **kwargs):
+    """As `export`, but the artefact repeats what Keras has computed already."""
+    kwargs = {"run": lambda clips: source.expected, **kwargs}
+    return export(source, target, batch_sizes=(len(source.clips.parity),), **kwargs)
 
 
 def test_passing_artefact_has_a_sidecar(source, tmp_path):
@@ -52,18 +61,83 @@ def test_failing_artefact_leaves_nothing(source, tmp_path):
     assert len(reports) == 1 and not reports[0]
 
 
-def test_failing_artefact_leaves_the_old_one(source, tmp_path):
+@pytest.mark.parametrize("is_folder", [False, True])
+def test_failing_artefact_takes_the_one_it_replaces_along(source, tmp_path, is_folder):
+    def write(path):
+        if not is_folder:
+            return path.write_text("artefact") and {}
+        path.mkdir()
+        return (path / "saved_model.pb").write_bytes(b"x") and {}
+
+    def full(path):
+        raise OSError(28, "No space left on device")
+
     target = tmp_path / "model.test"
-    export(source, target)
-    old = sidecar_path(target).read_text()
-
-    def broken(clips):
-        return {}
-
+    export_exactly(source, target, write=write)
     with pytest.raises(ParityError, match="missing from the artefact"):
-        export(source, target, run=broken, overwrite=True)
+        export_exactly(
+            source, target, write=write, run=lambda clips: {}, overwrite=True
+        )
+    assert not list(tmp_path.iterdir())
+    export_exactly(source, target, write=write)
+    with pytest.raises(UserError, match="cannot be written: No space left"):
+        export_exactly(source, target, write=full, overwrite=True)
+    assert not list(tmp_path.iterdir())
+
+
+def test_nothing_but_the_artefact_is_removed(source, tmp_path):
+    (tmp_path / "model.test.json").mkdir()
+    (tmp_path / "model.test.json" / "mine").write_text("mine")
+    with pytest.raises(ParityError):
+        export_exactly(
+            source, tmp_path / "model.test", run=lambda clips: {}, overwrite=True
+        )
+    assert (tmp_path / "model.test.json" / "mine").read_text() == "mine"
+
+
+def test_interrupted_artefact_leaves_the_old_one(source, tmp_path):
+    def interrupted(path):
+        raise KeyboardInterrupt
+
+    target = tmp_path / "model.test"
+    export_exactly(source, target)
+    old = sidecar_path(target).read_text()
+    with pytest.raises(KeyboardInterrupt):
+        export_exactly(source, target, write=interrupted, overwrite=True)
     assert target.read_text() == "artefact"
     assert sidecar_path(target).read_text() == old
+
+
+def test_reports_tell_of_no_artefact_that_was_to_be_replaced(
+    source, tmp_path, monkeypatch
+):
+    jobs = [
+        (Format("test", ".test", ("float32",), __name__, "export_exactly"), "float32")
+    ]
+
+    def entries():
+        done = run_jobs(source, jobs, tmp_path, overwrite=True)
+        document = json.loads((tmp_path / "parity.json").read_text())
+        return done, document["entries"]
+
+    done, told = entries()
+    assert done.results and all(entry["passed"] for entry in told)
+    with monkeypatch.context() as patch:
+        patch.setitem(TOLERANCES, "float32", Tolerance(absolute=-1.0))
+        done, told = entries()
+    assert len(done.errors) == 1
+    assert [entry["output"] for entry in told if not entry["passed"]] == [
+        "probabilities"
+    ]
+    assert {path.name for path in tmp_path.iterdir()} == {"parity.json", "parity.md"}
+    # One that could not be compared has no figures, whatever earlier ones had.
+    for broken in ("run_in_batches", "file_sha256"):  # before and after comparing
+        entries()
+        with monkeypatch.context() as patch:
+            patch.setattr(artefact, broken, lambda *_: 1 / 0)
+            done, told = entries()
+        assert "ZeroDivisionError" in done.errors[0]
+        assert told == []
 
 
 def test_existing_target_is_refused(source, tmp_path):
