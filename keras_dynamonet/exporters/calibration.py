@@ -107,9 +107,10 @@ def load_export_clips(
         listing = {"data": data, "layout": layout, "video_root": video_root}
         clips = _from_videos(listing, spec, num_parity, num_calibration, rng)
     clips.check(spec)
-    if len(clips.parity) < min(num_parity, PROVING_CLIPS):
+    if len(clips.parity) < PROVING_CLIPS:
         _logger.warning(
-            "%s: compared on %d clips only; %d prove more",
+            "%s: compared on %d clips only, fewer than %d prove little: give more with "
+            "--clips or --data",
             data,
             len(clips.parity),
             PROVING_CLIPS,
@@ -145,9 +146,16 @@ def share_out(
         raise UserError(f"{source}: holds no clips.")
     left = len(clips) - num_parity
     if left <= 0:
-        _logger.warning("%s: INT8 is calibrated on the clips it is compared on", source)
+        _warn_of_shared_clips(source)
     calibration = clips[-min(num_calibration, left) :] if left > 0 else clips
     return ExportClips(clips[:num_parity], calibration, source)
+
+
+def _warn_of_shared_clips(source):
+    _logger.warning(
+        "%s: INT8 is calibrated on what it is compared on: give more with --data",
+        source,
+    )
 
 
 def _load_array(path):
@@ -165,6 +173,8 @@ def _from_videos(listing, spec, num_parity, num_calibration, rng):
     if parity is None or calibration is None:
         videos = load_manifest(**listing, labelled=False)
         videos = videos.subset(rng.permutation(len(videos)))
+        if len(videos) == 1:
+            _warn_of_shared_clips(str(listing["data"]))
         share = num_parity / (num_parity + num_calibration)
         # A single video has to serve both.
         cut = min(max(1, round(share * len(videos))), max(1, len(videos) - 1))

@@ -36,10 +36,11 @@ def test_videos_without_splits_are_shared_out(tmp_path):
     assert clips.source == str(tmp_path)
 
 
-def test_single_video_serves_both(tmp_path):
+def test_single_video_serves_both(tmp_path, caplog):
     write_action_videos(tmp_path, videos=1)
     video = sorted(tmp_path.rglob("*.mp4"))[0]
     clips = load_export_clips(video, SPEC, num_parity=3, num_calibration=2)
+    assert f"{video}: INT8 is calibrated on what it is compared on" in caplog.text
     assert (len(clips.parity), len(clips.calibration)) == (3, 2)
     assert read_video_clips(video, SPEC, 2).shape == (2, 4, 16, 16, 3)
 
@@ -50,6 +51,14 @@ def test_arrays_are_taken(tmp_path):
     assert (len(clips.parity), len(clips.calibration)) == (3, 2)
     clips = load_export_clips(tmp_path / "clips.npy", SPEC)
     assert (len(clips.parity), len(clips.calibration)) == (5, 5)
+
+
+@pytest.mark.parametrize(("count", "told"), [(1, True), (31, True), (32, False)])
+def test_few_clips_are_told_to_be_weak(count, told, tmp_path, caplog):
+    np.save(tmp_path / "clips.npy", moving_clips(40, 4, 16))
+    load_export_clips(tmp_path / "clips.npy", SPEC, num_parity=count)
+    message = f"compared on {count} clips only, fewer than 32 prove little: give more"
+    assert (message in caplog.text) == told
 
 
 def test_clips_of_another_size_are_refused(tmp_path):
