@@ -36,11 +36,13 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--data", metavar="DATA", help="videos or a .npy file (default: those of RUN)"
     )
-    parser.add_argument("--layout", default="auto", help="layout of DATA")
+    parser.add_argument(
+        "--layout", help="layout of DATA (default: auto; of RUN's data: as it was read)"
+    )
     parser.add_argument(
         "--video-root",
         metavar="FOLDER",
-        help="folder that the paths in a list start from",
+        help="folder that the paths in a list start from, that of RUN's data, too",
     )
     parser.add_argument(
         "--clips",
@@ -77,20 +79,13 @@ def run(arguments: argparse.Namespace) -> int:
         read_sidecar,
     )
     from keras_dynamonet.exporters.parity_report import write_parity
-    from keras_dynamonet.exporters.source import (
-        VideoSource,
-        make_source,
-        open_run,
-        videos_of_run,
-    )
+    from keras_dynamonet.exporters.source import choose_videos, make_source, open_run
 
     for path in map(Path, arguments.artefacts):
         read_sidecar(path)
     trained = open_run(arguments.model)
-    videos = (
-        VideoSource(arguments.data, arguments.layout, arguments.video_root)
-        if arguments.data
-        else videos_of_run(trained)
+    videos = choose_videos(
+        trained, arguments.data, arguments.layout, arguments.video_root
     )
     source = make_source(trained, videos, num_parity=arguments.clips, num_calibration=1)
     names = artefact_names(arguments.artefacts)

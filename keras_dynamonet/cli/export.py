@@ -55,11 +55,13 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="videos to compare on and to calibrate INT8 with: any layout that train "
         "takes, or a .npy file of clips (default: the data of RUN)",
     )
-    parser.add_argument("--layout", default="auto", help="layout of DATA")
+    parser.add_argument(
+        "--layout", help="layout of DATA (default: auto; of RUN's data: as it was read)"
+    )
     parser.add_argument(
         "--video-root",
         metavar="FOLDER",
-        help="folder that the paths in a list start from",
+        help="folder that the paths in a list start from, that of RUN's data, too",
     )
     parser.add_argument(
         "--out", metavar="FOLDER", help="where to write (default: RUN/export)"
@@ -253,14 +255,12 @@ def _serve(source, arguments):
 
 def _open_source(arguments):
     from keras_dynamonet.exporters.calibration import CALIBRATION_CLIPS, PARITY_CLIPS
-    from keras_dynamonet.exporters.source import VideoSource, make_source, open_run
+    from keras_dynamonet.exporters.source import choose_videos, make_source, open_run
 
-    videos = None
-    if arguments.data:
-        videos = VideoSource(arguments.data, arguments.layout, arguments.video_root)
+    trained = open_run(arguments.model)
     return make_source(
-        open_run(arguments.model),
-        videos,
+        trained,
+        choose_videos(trained, arguments.data, arguments.layout, arguments.video_root),
         outputs=arguments.outputs,
         name=arguments.name,
         num_parity=arguments.clips or PARITY_CLIPS,

@@ -4,7 +4,7 @@ import functools
 import hashlib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -188,6 +188,29 @@ def videos_of_run(trained: "TrainedModel") -> VideoSource:
     return VideoSource(
         settings["data"], settings.get("layout", "auto"), settings.get("video_root")
     )
+
+
+def choose_videos(
+    trained: "TrainedModel",
+    data: str | None = None,
+    layout: str | None = None,
+    video_root: str | None = None,
+) -> VideoSource:
+    """The videos that a user names, or those of the run, found as the user says.
+
+    Args:
+        trained: From :func:`open_run`.
+        data: Other videos than those of the run.
+        layout: How to read them. Default: `"auto"`, or as the run did.
+        video_root: Folder that the paths in a list start from, e.g. where the videos of
+            the run lie now. Default: that of the list, or that of the run.
+
+    Raises:
+        UserError: If there is neither `data` nor the folder of a run.
+    """
+    videos = VideoSource(data) if data else videos_of_run(trained)
+    given = {"layout": layout, "video_root": video_root}
+    return replace(videos, **{name: value for name, value in given.items() if value})
 
 
 def file_sha256(path: str | os.PathLike) -> str:

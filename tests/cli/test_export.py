@@ -9,7 +9,8 @@ import pytest
 from keras_dynamonet.cli.export import _default_folder
 from keras_dynamonet.cli.main import main
 from keras_dynamonet.errors import UserError
-from keras_dynamonet.exporters import saved_model
+from keras_dynamonet.exporters import comparison, job, saved_model
+from keras_dynamonet.exporters.artefact import sidecar_path
 from keras_dynamonet.exporters.parity import TOLERANCES, Tolerance
 from keras_dynamonet.training.trained_model import model_file
 from tests.exporters.networks import moving_clips, tiny_network
@@ -143,6 +144,38 @@ def test_file_without_data(saved, tmp_path, capsys):
     arguments = ["export", str(saved[0]), "--out", str(tmp_path), *SAVED_MODEL]
     assert main(arguments) == 1
     assert "no clips to compare artefacts on and to calibrate with" in error(capsys)
+
+
+@pytest.mark.parametrize("command", ["export", "compare"])
+def test_videos_of_a_run_that_have_moved(
+    saved, command, action_videos, tmp_path, capsys, monkeypatch
+):
+    shutil.copy(saved[0], tmp_path / "best.keras")
+    videos = [path.relative_to(action_videos) for path in action_videos.rglob("*.mp4")]
+    rows = [f"{path},{path.parent.name}\n" for path in videos]
+    (tmp_path / "list.csv").write_text("path,label\n" + "".join(rows))
+    settings = {"data": str(tmp_path / "list.csv"), "video_root": str(tmp_path)}
+    settings |= {"run_dir": str(tmp_path), "task": "supervised"}
+    (tmp_path / "config.json").write_text(json.dumps(settings))
+    artefact = tmp_path / "model.onnx"
+    artefact.write_text("")
+    sidecar = {"format": "onnx", "precision": "float32", "outputs": []}
+    sidecar_path(artefact).write_text(json.dumps(sidecar))
+    clips = []
+
+    def stop(source, *_, **__):
+        clips.append(source.clips.parity)
+        raise UserError("that will do")
+
+    monkeypatch.setattr(job, "run_jobs", stop)
+    monkeypatch.setattr(comparison, "compare_artefact", stop)
+    words = {"export": [*SAVED_MODEL], "compare": [str(artefact)]}[command]
+    arguments = [command, str(tmp_path), *words, "--clips", "8"]
+    assert main(arguments) == 1
+    assert "give the right `video_root`" in error(capsys)
+    assert main([*arguments, "--video-root", str(action_videos)]) == 1
+    assert "that will do" in error(capsys)
+    assert [len(taken) for taken in clips] == [8]
 
 
 def test_existing_artefact(saved, tmp_path, capsys):
