@@ -120,10 +120,14 @@ class RestClient:
     Pixels as JSON take five times their bytes: prefer `classify_bytes`.
 
     Args:
-        address: `host:port`, or a URL that ends before `/v1`.
+        address: `host:port`, by default port 8501, or a URL that ends before `/v1`, by
+            default with the port of its scheme.
         model: Name of the model.
         version: Its version. Default: the newest.
         timeout_seconds: How long to wait for an answer.
+
+    Raises:
+        UserError: If the address is none.
 
     Example:
 
@@ -141,10 +145,13 @@ class RestClient:
         version: int | None = None,
         timeout_seconds: float = 60.0,
     ):
-        url = address if "://" in address else f"http://{address}"
-        parts = urllib.parse.urlsplit(url)
+        has_scheme = "://" in address
+        parts = urllib.parse.urlsplit(address if has_scheme else f"http://{address}")
+        usual = (
+            {"http": 80, "https": 443}.get(parts.scheme) if has_scheme else REST_PORT
+        )
         try:
-            port = parts.port or REST_PORT
+            port = usual if parts.port is None else parts.port
         except ValueError:
             port = None  # no number, or too large
         if parts.scheme not in ("http", "https") or not parts.hostname or not port:

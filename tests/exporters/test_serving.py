@@ -185,6 +185,28 @@ def test_rest(source, stand_in):
         assert outputs["probabilities"].shape == (2, 5)
 
 
+@pytest.mark.parametrize(
+    ("address", "kind", "port"),
+    [
+        ("https://models.example.com", "HTTPSConnection", 443),
+        ("https://models.example.com:8443/tf", "HTTPSConnection", 8443),
+        ("http://models.example.com", "HTTPConnection", 80),
+        ("models.example.com", "HTTPConnection", 8501),
+        ("[::1]", "HTTPConnection", 8501),
+    ],
+)
+def test_rest_connects_to_the_port_of_the_address(address, kind, port, monkeypatch):
+    def refuse(self):
+        asked.append((type(self).__name__, self.port))
+        raise OSError("nobody there")
+
+    asked = []
+    monkeypatch.setattr(f"http.client.{kind}.connect", refuse)
+    with pytest.raises(UserError, match="nobody there"):
+        RestClient(address, "actions").metadata()
+    assert asked == [(kind, port)]
+
+
 def test_rest_errors_are_lines(source, stand_in):
     clip = {"clip": source.clips.parity[:1]}
     with rest_server(stand_in) as address:
