@@ -4,6 +4,7 @@ Written against the documented API of TensorRT 10, 11 and TensorRT-RTX 1.7. No p
 this module has met a GPU yet: its tests run on a stand-in for CUDA in host memory.
 """
 
+import contextlib
 import ctypes
 import os
 import time
@@ -61,7 +62,6 @@ class TensorRTRunner:
         self._cuda, self._trt = cuda, tensorrt.module
         self._record = record
         self._memory = {}  # name -> (device address, host address, host bytes)
-        self._events, self._stream = [], None
         self._logger = tensorrt.make_logger()
         self._runtime = self._trt.Runtime(self._logger)
         self._engine = self._runtime.deserialize_cuda_engine(engine)
@@ -75,8 +75,6 @@ class TensorRTRunner:
                 f"{tensorrt.flavour} has no room on the GPU to run the engine. Build "
                 "it with a smaller --max-batch."
             )
-        self._stream = self._call("cudaStreamCreate")
-        self._events = [self._call("cudaEventCreate") for _ in range(4)]
         self._inputs, self._outputs = [], []
         for index in range(self._engine.num_io_tensors):
             name = self._engine.get_tensor_name(index)
@@ -84,7 +82,15 @@ class TensorRTRunner:
                 self._engine.get_tensor_mode(name) == self._trt.TensorIOMode.INPUT
             )
             (self._inputs if is_input else self._outputs).append(name)
-            self._allocate(name)
+        with contextlib.ExitStack() as taken:
+            self._stream = self._take(taken, "cudaStreamCreate", "cudaStreamDestroy")
+            self._events = [
+                self._take(taken, "cudaEventCreate", "cudaEventDestroy")
+                for _ in range(4)
+            ]
+            for name in (*self._inputs, *self._outputs):
+                self._allocate(taken, name)
+            self._taken = taken.pop_all()
 
     def __enter__(self) -> "TensorRTRunner":
         return self
@@ -149,16 +155,7 @@ class TensorRTRunner:
 
     def close(self) -> None:
         """Gives the memory of the GPU back. May be called again."""
-        for device, host, _ in self._memory.values():
-            self._call("cudaFree", device)
-            self._call("cudaFreeHost", host)
-        self._memory = {}
-        for event in self._events:
-            self._call("cudaEventDestroy", event)
-        self._events = []
-        if self._stream is not None:
-            self._call("cudaStreamDestroy", self._stream)
-            self._stream = None
+        self._taken.close()
 
     def _check(self, clips):
         least, _, most = self._record.batches
@@ -200,11 +197,17 @@ class TensorRTRunner:
         )
         return Timing(copy_in, compute, copy_out, enqueue * 1e3)
 
-    def _allocate(self, name):
+    def _take(self, taken, take, give_back, *arguments):
+        """Takes something of CUDA that `taken` gives back."""
+        value = self._call(take, *arguments)
+        taken.callback(self._call, give_back, value)
+        return value
+
+    def _allocate(self, taken, name):
         size = int(np.prod(self._shape(name, self._record.batches[2])))
         size *= np.dtype(self._dtype(name)).itemsize
-        device = self._call("cudaMalloc", size)
-        host = self._call("cudaMallocHost", size)
+        device = self._take(taken, "cudaMalloc", "cudaFree", size)
+        host = self._take(taken, "cudaMallocHost", "cudaFreeHost", size)
         self._memory[name] = (device, host, size)
         self._context.set_tensor_address(name, int(device))
 

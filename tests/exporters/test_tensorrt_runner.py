@@ -78,6 +78,15 @@ def test_a_full_gpu_and_a_damaged_engine_are_reported():
         make_runner(FakeCuda(), engine=b"damaged")
 
 
+@pytest.mark.parametrize("bytes_free", [100, 400, 450])
+def test_what_was_taken_before_a_failure_is_given_back(bytes_free):
+    # The clips of the largest batch take 384 bytes, the logits 48.
+    cuda = FakeCuda(bytes_free)
+    with pytest.raises(UserError, match="cudaMalloc failed with cudaErrorMemory"):
+        make_runner(cuda)
+    assert not cuda.memory and not cuda.handles
+
+
 def test_times_are_taken_between_the_events():
     with make_runner(FakeCuda()) as run:
         report = run.measure(
