@@ -1,5 +1,6 @@
 """A SavedModel in a process that knows nothing of Keras or of this library."""
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -61,7 +62,8 @@ class ServedModel:
 
     def close(self) -> None:
         """Ends the other process."""
-        self._process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):  # it has ended by itself
+            self._process.stdin.close()
         self._process.wait()
         self._process.stdout.close()
 
@@ -86,7 +88,7 @@ class ServedModel:
 
         Raises:
             ServingError: If the model answers with an error, or one of the repetitions
-                with other bits than the first.
+                with other bits than the first, or its process has ended.
         """
         described = self.signatures[signature]
         parts, data = [], []
@@ -129,6 +131,8 @@ class ServedModel:
         dtype = np.dtype(part["dtype"])
         size = dtype.itemsize * int(np.prod(part["shape"], dtype=np.int64))
         data = self._process.stdout.read(size)
+        if len(data) < size:
+            raise ServingError("the process of the model has ended")
         return np.frombuffer(data, dtype).reshape(part["shape"])
 
 

@@ -156,6 +156,15 @@ def test_variables_are_found(tmp_path):
         lint(tmp_path)
 
 
+def test_a_process_that_has_died_is_an_error(source, exported):
+    with pytest.raises(ServingError, match="process of the model has ended"):
+        with ServedModel(exported.path) as model:
+            model._process.kill()
+            model._process.wait()
+            model.run("serving_default", {"clip": source.clips.parity})
+    assert model._process.stdin.closed and model._process.stdout.closed
+
+
 def test_damaged_model_is_an_error(tmp_path):
     (tmp_path / "saved_model.pb").write_bytes(b"")
     with pytest.raises((ServingError, IndexError)):
