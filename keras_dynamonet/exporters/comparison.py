@@ -8,16 +8,16 @@ from pathlib import Path
 
 from keras_dynamonet.errors import UserError
 from keras_dynamonet.exporters.artefact import Runner, sidecar_path
-from keras_dynamonet.exporters.c_api_client import (
-    ServedModel,
-    ServingError,
-    runtime_name,
-)
+from keras_dynamonet.exporters.c_api_client import runtime_name
 from keras_dynamonet.exporters.parity import (
     BATCH_SIZES,
     ParityReport,
     compare,
     run_in_batches,
+)
+from keras_dynamonet.exporters.saved_model import (
+    SavedModelRunner,
+    compare_signatures,
 )
 from keras_dynamonet.exporters.source import ExportSource
 
@@ -56,7 +56,8 @@ def compare_artefact(
         name: What the report calls it (default: its file name).
 
     Returns:
-        The comparison of the outputs that the artefact has.
+        The comparison of the outputs that the artefact has, of a SavedModel those of
+        every signature.
 
     Raises:
         UserError: If the artefact or its sidecar is missing or cannot be loaded.
@@ -69,10 +70,16 @@ def compare_artefact(
     expected = {name: source.expected[name] for name in sidecar["outputs"]}
     with open_artefact(path, sidecar["format"]) as (run, runtime):
         received = run_in_batches(run, source.clips.parity, batch_sizes(sidecar))
+    pairs = {}
+    if sidecar["format"] == "saved_model":
+        with SavedModelRunner(path) as runner:
+            pairs = compare_signatures(
+                source, sidecar.get("signatures", ()), sidecar["outputs"], runner.run
+            )
     return compare(
         name or path.name,
-        expected,
-        received,
+        {**expected, **{name: pair[0] for name, pair in pairs.items()}},
+        {**received, **{name: pair[1] for name, pair in pairs.items()}},
         precision=sidecar["precision"],
         runtime=runtime,
     )
@@ -130,14 +137,8 @@ def open_artefact(path: Path, format: str) -> Iterator[tuple[Runner, str]]:
         UserError: If the runtime refuses it, or nothing here can run it.
     """
     if format == "saved_model":
-        try:
-            with ServedModel(path) as served:
-                yield (
-                    lambda clips: served.run("serving_default", {"clip": clips}),
-                    runtime_name(),
-                )
-        except ServingError as error:
-            raise UserError(f"{path}: TensorFlow cannot run it: {error}") from error
+        with SavedModelRunner(path) as runner:
+            yield runner.run_default, runtime_name()
         return
     if format == "tensorrt":
         from keras_dynamonet.exporters.tensorrt_runner import open_engine

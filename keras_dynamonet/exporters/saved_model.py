@@ -3,7 +3,8 @@
 import contextlib
 import gc
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -87,7 +88,7 @@ def export_saved_model(
     Raises:
         UserError: If the target exists, or the artefact fails.
     """
-    with contextlib.ExitStack() as processes:
+    with SavedModelRunner(target) as runner:
 
         def write(path):
             _save(source, path)
@@ -99,45 +100,66 @@ def export_saved_model(
             }
 
         def load(path):
-            proof.path = path
-            return proof.run_default, runtime_name()
+            runner.path = path
+            return runner.run_default, runtime_name()
 
-        proof = _Proof(target, processes)
         return export_artefact(
             source,
             target,
             format="saved_model",
             write=write,
             load=load,
-            also_compare=lambda: _other_signatures(source, proof.run),
+            also_compare=lambda: compare_signatures(
+                source, signatures_of(source), source.outputs, runner.run
+            ),
             overwrite=overwrite,
             on_report=on_report,
         )
 
 
-class _Proof:
-    """Runs the signatures of a SavedModel in another process.
+class SavedModelRunner:
+    """Runs the signatures of a SavedModel in another process. Use as a context manager.
 
     TensorFlow keeps a copy of the weights for each signature that it has run; of a
     large model, one process runs one signature.
+
+    Args:
+        target: What messages call the model.
+        path: Where it is; may be set before the first run. Default: `target`.
     """
 
-    def __init__(self, target, processes):
-        self.path = None
+    def __init__(
+        self, target: str | os.PathLike, path: str | os.PathLike | None = None
+    ):
+        self.path = Path(target if path is None else path)
         self._target = target
-        self._processes = processes
+        self._process = contextlib.ExitStack()
         self._served = None
         self._signature = None
 
-    def run_default(self, clips):
+    def __enter__(self) -> "SavedModelRunner":
+        return self
+
+    def __exit__(self, *_):
+        self._process.close()
+
+    def run_default(self, clips: np.ndarray) -> dict[str, np.ndarray]:
+        """Outputs of `serving_default` by name, from uint8 clips."""
         return self.run("serving_default", {"clip": clips})
 
-    def run(self, signature, inputs):
+    def run(
+        self, signature: str, inputs: Mapping[str, np.ndarray]
+    ) -> dict[str, np.ndarray]:
+        """Outputs of a signature by name.
+
+        Raises:
+            UserError: If TensorFlow cannot run it.
+        """
         try:
             if self._served is None or self._is_full(signature):
-                self._processes.close()
+                self._process.close()
                 model = ServedModel(self.path)
-                self._served = self._processes.enter_context(model)
+                self._served = self._process.enter_context(model)
             self._signature = signature
             return self._served.run(signature, inputs)
         except ServingError as error:
@@ -221,8 +243,20 @@ def encode_jpeg(clips: np.ndarray, quality: int = 95) -> np.ndarray:
     return np.array(encoded, dtype=object).reshape(clips.shape[:2])
 
 
-def _other_signatures(source, run) -> Pairs:
-    """Expected and received outputs of the signatures that are not the default."""
+def compare_signatures(
+    source: ExportSource,
+    signatures: Collection[str],
+    outputs: Sequence[str],
+    run: Callable[[str, Mapping[str, np.ndarray]], Mapping[str, np.ndarray]],
+) -> Pairs:
+    """Expected and received outputs of the signatures that are not the default.
+
+    Args:
+        source: The network and the clips.
+        signatures: Those that the SavedModel has.
+        outputs: Those of its `serve_float`.
+        run: From a signature and its inputs to outputs by name.
+    """
     import tensorflow as tf
 
     clips = source.clips.parity[:_OTHER_CLIPS]
@@ -233,16 +267,16 @@ def _other_signatures(source, run) -> Pairs:
     decoded = decode_clips(frames, *clips.shape[2:4]).numpy()
     from_bytes = make_reference(in_float32(source.model), CLASS_OUTPUTS)(decoded)
     requests = {
-        "serve_float": ({"clip": clips.astype("float32")}, source.outputs, expected),
+        "serve_float": ({"clip": clips.astype("float32")}, outputs, expected),
         "classify_bytes": ({"frames": encoded}, CLASS_OUTPUTS, from_bytes),
         "embed": ({"clip": clips}, ("embedding",), expected),
         "predict_frames": ({"clip": clips}, FRAME_OUTPUTS, expected),
     }
     pairs = {}
-    for signature, (inputs, outputs, values) in requests.items():
-        if signature not in signatures_of(source):
+    for signature, (inputs, names, values) in requests.items():
+        if signature not in signatures:
             continue
         received = run(signature, inputs)
-        for name in outputs:
-            pairs[f"{signature}/{name}"] = values[name], received[name]
+        for name in names:
+            pairs[f"{signature}/{name}"] = values[name], received.get(name)
     return pairs

@@ -11,6 +11,7 @@ from keras_dynamonet.exporters.c_api_client import (
     read_signatures,
 )
 from keras_dynamonet.exporters.calibration import share_out
+from keras_dynamonet.exporters.comparison import compare_artefact
 from keras_dynamonet.exporters.saved_model import (
     SIGNATURES,
     encode_jpeg,
@@ -46,6 +47,14 @@ def test_every_signature_was_compared(source, exported):
     document = json.loads(exported.sidecar.read_text())
     assert document["signatures"] == list(SIGNATURES)
     assert "TensorFlow C API" in document["parity"][0]["runtime"]
+
+
+def test_comparing_once_more_takes_every_signature(source, exported):
+    report = compare_artefact(source, exported.path)
+    assert report
+    assert [(entry.output, entry.clips) for entry in report.entries] == [
+        (entry.output, entry.clips) for entry in exported.parity.entries
+    ]
 
 
 def test_a_network_without_classes_embeds(tmp_path):
