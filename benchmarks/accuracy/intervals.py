@@ -4,7 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+
+try:
+    from scipy import stats
+except ImportError as error:
+    raise SystemExit("Intervals need scipy: pip install scipy") from error
 
 
 @dataclass(frozen=True)

@@ -1,3 +1,5 @@
+import importlib
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -154,3 +156,10 @@ def test_check_needs_a_second_run_with_a_number_in_common(tmp_path, capsys):
     Results(missing).add(CATALOGUE["backbone"], 0, NUMBERS)
     assert command.main(["--results", first, "check", str(missing)]) == 1
     assert "0 numbers" in capsys.readouterr().out
+
+
+def test_a_missing_library_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "scipy", None)
+    monkeypatch.delitem(sys.modules, "benchmarks.accuracy.intervals")
+    with pytest.raises(SystemExit, match="Intervals need scipy: pip install scipy"):
+        importlib.import_module("benchmarks.accuracy.intervals")
