@@ -60,6 +60,7 @@ def race(
     rounds: int = 5,
     seconds: float = 1.0,
     tolerances: Mapping[str, float] | None = None,
+    least_cosines: Mapping[str, float] | None = None,
     reference: str | None = None,
 ) -> dict[str, Result]:
     """Times contestants in turn; their outputs are compared first.
@@ -70,6 +71,8 @@ def race(
         seconds: How long a turn lasts at least (one step is the least).
         tolerances: Largest relative difference of outputs from those of the reference,
             by name of contestant; the key `""` is for all others.
+        least_cosines: Least cosine between its outputs and those of the reference, the
+            mean over clips, of contestants that compute too coarsely for differences.
         reference: Whose outputs the others must equal. Default: the first.
 
     Returns:
@@ -81,7 +84,12 @@ def race(
     with contextlib.ExitStack() as stack:
         for contestant in contestants:
             stack.enter_context(contestant)
-        _compare(contestants, reference or contestants[0].name, tolerances or {})
+        compare_outputs(
+            {contestant.name: contestant.outputs() for contestant in contestants},
+            reference or contestants[0].name,
+            tolerances or {},
+            least_cosines or {},
+        )
         steps = {}
         for contestant in contestants:
             warm = contestant.run(2)[-1]
@@ -103,18 +111,45 @@ def race(
         }
 
 
-def _compare(contestants, reference, tolerances):
-    outputs = {contestant.name: contestant.outputs() for contestant in contestants}
-    expected = outputs[reference]
+def compare_outputs(
+    outputs: Mapping[str, Mapping[str, np.ndarray]],
+    reference: str,
+    tolerances: Mapping[str, float],
+    least_cosines: Mapping[str, float],
+) -> None:
+    """Checks that all have computed the same, see :func:`race`.
+
+    Args:
+        outputs: Arrays by name, by name of contestant; none must have all of them.
+        reference: The contestant whose arrays are right.
+        tolerances: By name of contestant.
+        least_cosines: By name of contestant.
+
+    Raises:
+        RuntimeError: If one has not.
+
+    Example:
+
+    >>> values = {"logits": np.array([[1.0, 2.0]])}
+    >>> compare_outputs({"ours": values, "peer": values}, "peer", {}, {"ours": 0.98})
+    """
     for name, arrays in outputs.items():
         limit = tolerances.get(name, tolerances.get("", 1e-3))
         for key, received in arrays.items():
-            values = expected[key]
+            values = outputs[reference][key]
             if received.shape != values.shape:
                 raise RuntimeError(
                     f"{name}: {key} has shape {received.shape}, that of {reference} "
                     f"{values.shape}."
                 )
+            if name in least_cosines:
+                cosine, least = _mean_cosine(values, received), least_cosines[name]
+                if not cosine >= least:
+                    raise RuntimeError(
+                        f"{name}: {key} has a cosine of {cosine:.4f} to that of "
+                        f"{reference}, {least:g} is needed."
+                    )
+                continue
             largest = max(float(np.max(np.abs(values))), 1e-12)
             off = float(np.max(np.abs(received - values))) / largest
             if not off <= limit:
@@ -122,3 +157,9 @@ def _compare(contestants, reference, tolerances):
                     f"{name}: {key} differs from that of {reference} by {off:.2g}, "
                     f"allowed is {limit:g}."
                 )
+
+
+def _mean_cosine(values, received):
+    dot = np.sum(values * received, axis=-1)
+    norms = np.linalg.norm(values, axis=-1) * np.linalg.norm(received, axis=-1)
+    return float(np.mean(dot / np.maximum(norms, 1e-30)))

@@ -1,8 +1,10 @@
+import numpy as np
 import pytest
 
+from benchmarks import inference
 from benchmarks.contestant import Contestant
 from benchmarks.memory import exponent
-from benchmarks.race import Result, race
+from benchmarks.race import Result, compare_outputs, race
 from benchmarks.tables import Table, versus, write_section
 
 WORK = "tests.benchmarks.works"
@@ -34,6 +36,28 @@ def test_other_results_and_failures_stop_the_race():
         race(contestants, rounds=1, seconds=0.0)
     with pytest.raises(RuntimeError, match="(?s)none: ended.*no such network"):
         race([Contestant("none", f"{WORK}:broken")], rounds=1)
+
+
+@pytest.mark.parametrize("bad", ["zeros", "ones", "noise", "not finite"])
+def test_coarse_outputs_must_point_where_the_others_do(bad):
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(8, 400))
+    noise = rng.normal(size=logits.shape)
+    received = {
+        "zeros": np.zeros_like(logits),
+        "ones": np.ones_like(logits),
+        "noise": noise,
+        "not finite": logits * np.nan,
+    }[bad]
+    limits = inference.TOLERANCES, inference.LEAST_COSINES
+
+    def check(values):
+        outputs = {"PyTorch": {"logits": logits}, "TFLite INT8": {"logits": values}}
+        compare_outputs(outputs, "PyTorch", *limits)
+
+    check(logits + 0.1 * noise)
+    with pytest.raises(RuntimeError, match="TFLite INT8: logits has a cosine of"):
+        check(received)
 
 
 def test_ratios_are_taken_within_rounds():
