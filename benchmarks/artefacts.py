@@ -147,7 +147,9 @@ def _source(model, clips):
 
 
 def _write_saved_model(classifier, clips, folder):
-    _save(_backbone_alone(classifier), ("logits",), folder / "model")
+    # All that can be asked of a network that has no other outputs.
+    signatures = ("serving_default", "serve_float")
+    _save(_backbone_alone(classifier), ("logits",), folder / "model", signatures)
 
 
 def _write_dynamonet(classifier, clips, folder):
@@ -159,19 +161,18 @@ def _write_dynamonet(classifier, clips, folder):
     _save(model, OUTPUTS, folder / "dynamonet_all")
 
 
-def _save(model, outputs, path):
-    """As `keras_dynamonet.exporters.saved_model`, with a single signature."""
-    import tensorflow as tf
-
+def _save(model, outputs, path, signatures=None):
+    """The graph that `dynamonet export` writes; by default with every signature."""
     from keras_dynamonet.exporters.folding import fold
     from keras_dynamonet.exporters.saved_model import FOLDED
-    from keras_dynamonet.exporters.signature import make_inference_function
+    from keras_dynamonet.exporters.saved_model_graph import write_saved_model
+    from keras_dynamonet.exporters.signature import OUTPUTS, make_inference_function
+    from keras_dynamonet.files import atomic_path
 
-    function = make_inference_function(fold(model, **FOLDED), outputs)
-    spec = function.signature.clip_spec()
-    serve = tf.function(function, input_signature=[spec], autograph=False)
-    signatures = {"serving_default": serve}
-    tf.saved_model.save(tf.Module(), str(path), signatures=signatures)
+    computed = OUTPUTS if signatures is None else outputs
+    network = make_inference_function(fold(model, **FOLDED), computed, dtype="float32")
+    with atomic_path(path) as temporary:
+        write_saved_model(temporary, network, outputs, signatures)
 
 
 def _write_onnx(classifier, clips, folder):

@@ -39,7 +39,8 @@ def write_saved_model(
 
     Args:
         path: The folder to make.
-        network: The frozen network, from float32 clips to all outputs.
+        network: The frozen network, from float32 clips to the outputs of all
+            `signatures`.
         outputs: Those of `serving_default` and `serve_float`.
         signatures: Names of the signatures to write. Default: all.
     """
@@ -47,18 +48,19 @@ def write_saved_model(
     from tensorflow.core.protobuf import saved_model_pb2
 
     v1, signature = tf.compat.v1, network.signature
-    network_def = network.graph_def
+    network_def, found = network.graph_def, network.signature.outputs
     with tf.Graph().as_default() as graph:
         clip = v1.placeholder("uint8", signature.clip_shape, name=INPUT)
         # A request gives either the bytes or, in place of this node, the numbers.
         pixels = v1.placeholder_with_default(
             tf.cast(clip, "float32"), signature.clip_shape, name="pixels"
         )
-        of_pixels = _import(network_def, pixels, "network")
+        of_pixels = _import(network_def, found, pixels, "network")
         frames = v1.placeholder("string", (None, signature.num_frames), name=FRAMES)
         decoded = decode_clips(frames, signature.height, signature.width)
+        decoded = tf.cast(decoded, "float32")
         of_frames = _import(
-            network_def, tf.cast(decoded, "float32"), "network_of_frames", "network"
+            network_def, found, decoded, "network_of_frames", weights="network"
         )
         document = saved_model_pb2.SavedModel(saved_model_schema_version=1)
         meta_graph = document.meta_graphs.add()
@@ -90,7 +92,9 @@ def _describe(tensors, infos):
         infos[name].tensor_shape.CopyFrom(tensor.shape.as_proto())
 
 
-def _import(network_def, pixels, scope, weights=None) -> Mapping[str, "tf.Tensor"]:
+def _import(
+    network_def, outputs, pixels, scope, weights=None
+) -> Mapping[str, "tf.Tensor"]:
     """Adds the network to the current graph; `weights` names an earlier scope."""
     import tensorflow as tf
 
@@ -110,7 +114,7 @@ def _import(network_def, pixels, scope, weights=None) -> Mapping[str, "tf.Tensor
     values = tf.graph_util.import_graph_def(
         network_def,
         input_map=mapped,
-        return_elements=[f"{name}:0" for name in OUTPUTS],
+        return_elements=[f"{name}:0" for name in outputs],
         name=scope,
     )
-    return dict(zip(OUTPUTS, values, strict=True))
+    return dict(zip(outputs, values, strict=True))
