@@ -3,20 +3,25 @@
     python -m benchmarks.convolutions
     python -m benchmarks.convolutions --backends tensorflow jax torch --size 64
     python -m benchmarks.convolutions --backends tensorflow --dtype float16
+    python -m benchmarks.convolutions --write
 
 What `form="auto"` of `GroupedConv3D` takes on a CPU comes from here: for each backend
-and task the form with the least time over the convolutions of pixels, whose own
-gradient nobody asks for, of features, and of features in many groups.
+and task the form with the least time over the convolutions of a kind. `--write` puts it
+into `keras_dynamonet/layers/convolution_forms.json`, where all of a kind were measured.
 """
 
 import argparse
+import copy
+import json
+from collections import Counter
 from typing import NamedTuple
 
 from benchmarks.contestant import Contestant
 from benchmarks.options import add_size, benchmark_parser, race_options, run
 from benchmarks.race import race
 from benchmarks.tables import Table
-from keras_dynamonet.layers.grouped_conv3d import kind_of
+from keras_dynamonet.files import atomic_path
+from keras_dynamonet.layers.convolution_forms import CPU_FORMS, FORMS_FILE, kind_of
 
 _WORK = "benchmarks.convolutions_work:convolution"
 FORMS = ("native", "planar", "stacked")
@@ -28,7 +33,7 @@ TIE = 1.05
 TOLERANCES = {"float32": 1e-3, "bfloat16": 5e-2, "float16": 1e-2}
 
 
-class Kind(NamedTuple):
+class Case(NamedTuple):
     """A convolution of the networks.
 
     Args:
@@ -54,43 +59,46 @@ class Kind(NamedTuple):
         """Those that training takes: of the kernel, and of an input that has any."""
         return 1 if self.channels == 3 else 2
 
-    def part(self, dtype: str) -> str:
-        """The part of `CPU_FORMS` that it stands for."""
-        return kind_of(self.kernel_size, self.channels, self.groups, dtype)
+    @property
+    def kind(self) -> str:
+        """The kind that it stands for."""
+        return kind_of(self.kernel_size, self.channels, self.groups)
 
 
-KINDS = (
-    Kind("stem, 7x7x7, stride 1x2x2", (1, 1, 1), 3, 64, (7, 7, 7), (1, 2, 2)),
-    Kind("coarse stem, 3x7x7, stride 2x4x4", (1, 1, 1), 3, 16, (3, 7, 7), (2, 4, 4)),
-    Kind("stage 1, 1x1x1", (2, 4, 4), 256, 128, (1, 1, 1)),
-    Kind("stage 1, 3x3x3", (2, 4, 4), 64, 64),
-    Kind("nano, 3x3x3, 4 groups", (2, 4, 4), 16, 16, groups=4),
-    Kind("stage 1, 3x3x3, 32 groups", (2, 4, 4), 128, 128, groups=32),
-    Kind(
+CASES = (
+    Case("stem, 7x7x7, stride 1x2x2", (1, 1, 1), 3, 64, (7, 7, 7), (1, 2, 2)),
+    Case("coarse stem, 3x7x7, stride 2x4x4", (1, 1, 1), 3, 16, (3, 7, 7), (2, 4, 4)),
+    Case("stage 1, 1x1x1", (2, 4, 4), 256, 128, (1, 1, 1)),
+    Case("stage 4, 1x1x1", (16, 32, 32), 1024, 2048, (1, 1, 1)),
+    Case("stage 1, 3x3x3", (2, 4, 4), 64, 64),
+    Case("stage 3, 3x3x3", (8, 16, 16), 256, 256),
+    Case("nano, 3x3x3, 4 groups", (2, 4, 4), 16, 16, groups=4),
+    Case("stage 1, 3x3x3, 32 groups", (2, 4, 4), 128, 128, groups=32),
+    Case(
         *("stage 2, 3x3x3, 32 groups, stride 2", (2, 4, 4), 256, 256),
         strides=(2, 2, 2),
         groups=32,
     ),
-    Kind("stage 3, 3x3x3, 32 groups", (8, 16, 16), 512, 512, groups=32),
-    Kind("stage 4, 3x3x3, 32 groups", (16, 32, 32), 1024, 1024, groups=32),
+    Case("stage 3, 3x3x3, 32 groups", (8, 16, 16), 512, 512, groups=32),
+    Case("stage 4, 3x3x3, 32 groups", (16, 32, 32), 1024, 1024, groups=32),
 )
 
 
-def contestants(arguments: argparse.Namespace, kind: Kind, backend: str, task: str):
+def contestants(arguments: argparse.Namespace, case: Case, backend: str, task: str):
     """One for each form."""
     shape = (arguments.frames, arguments.size, arguments.size)
-    sizes = [-(-side // by) for side, by in zip(shape, kind.shrunk, strict=True)]
+    sizes = [-(-side // by) for side, by in zip(shape, case.shrunk, strict=True)]
     settings = {
         "batch": arguments.batch,
-        "shape": [*sizes, kind.channels],
+        "shape": [*sizes, case.channels],
         "layer": {
-            "filters": kind.filters,
-            "kernel_size": kind.kernel_size,
-            "strides": kind.strides,
-            "groups": kind.groups,
+            "filters": case.filters,
+            "kernel_size": case.kernel_size,
+            "strides": case.strides,
+            "groups": case.groups,
             "dtype": arguments.dtype,
         },
-        "gradients": kind.gradients if task == "training" else 0,
+        "gradients": case.gradients if task == "training" else 0,
     }
     return [
         Contestant(
@@ -106,6 +114,9 @@ def contestants(arguments: argparse.Namespace, kind: Kind, backend: str, task: s
 
 def measure(arguments: argparse.Namespace) -> list[Table]:
     """A table for each backend and task."""
+    cases = [c for c in CASES if not arguments.cases or c.name in arguments.cases]
+    whole = {case.kind for case in CASES} - {c.kind for c in CASES if c not in cases}
+    chosen = copy.deepcopy(CPU_FORMS)
     tables = []
     for backend in arguments.backends:
         for task in arguments.tasks:
@@ -116,31 +127,37 @@ def measure(arguments: argparse.Namespace) -> list[Table]:
                 ("convolution", *FORMS, f"within {TIE - 1:.0%} of the fastest"),
             )
             sums = {}
-            for kind in KINDS:
-                if arguments.kinds and kind.name not in arguments.kinds:
-                    continue
-                results = race(
-                    contestants(arguments, kind, backend, task),
-                    tolerances={"": TOLERANCES[arguments.dtype]},
-                    **race_options(arguments),
-                )
-                best = min(results.values(), key=lambda result: result.seconds)
-                table.add(
-                    kind.name,
-                    *(f"{1e3 * results[form].seconds:,.1f}" for form in FORMS),
-                    ", ".join(f for f in FORMS if results[f].ratio(best) <= TIE),
-                )
-                part = sums.setdefault(
-                    kind.part(arguments.dtype), dict.fromkeys(FORMS, 0.0)
-                )
-                for form in FORMS:
-                    part[form] += results[form].seconds
-            for name, part in sums.items():
-                cells = (f"{1e3 * part[form]:,.1f}" for form in FORMS)
-                table.add(f"all `{name}`", *cells, min(FORMS, key=part.get))
+            for case in cases:
+                seconds = _race(arguments, case, backend, task, table)
+                sums.setdefault(case.kind, Counter()).update(seconds)
+            for kind, seconds in sums.items():
+                fastest = min(FORMS, key=seconds.get)
+                cells = (f"{1e3 * seconds[form]:,.1f}" for form in FORMS)
+                table.add(f"all `{kind}`", *cells, fastest)
+                if kind in whole:
+                    chosen[backend][task][kind] = fastest
             tables.append(table)
             print(table.to_markdown(), flush=True)
+    if arguments.write:
+        with atomic_path(FORMS_FILE) as temporary:
+            temporary.write_text(json.dumps(chosen, indent=2) + "\n", encoding="utf-8")
     return tables
+
+
+def _race(arguments, case, backend, task, table):
+    """Adds the row of a case; its seconds by form."""
+    results = race(
+        contestants(arguments, case, backend, task),
+        tolerances={"": TOLERANCES[arguments.dtype]},
+        **race_options(arguments),
+    )
+    best = min(results.values(), key=lambda result: result.seconds)
+    table.add(
+        case.name,
+        *(f"{1e3 * results[form].seconds:,.1f}" for form in FORMS),
+        ", ".join(f for f in FORMS if results[f].ratio(best) <= TIE),
+    )
+    return {form: results[form].seconds for form in FORMS}
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -150,11 +167,14 @@ def make_parser() -> argparse.ArgumentParser:
         "--backends", nargs="+", choices=BACKENDS, default=list(BACKENDS)
     )
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
-    parser.add_argument("--kinds", nargs="+", choices=[kind.name for kind in KINDS])
+    parser.add_argument("--cases", nargs="+", choices=[case.name for case in CASES])
     parser.add_argument("--dtype", choices=list(TOLERANCES), default="float32")
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--frames", type=int, default=16)
     add_size(parser, 112)
+    parser.add_argument(
+        "--write", action="store_true", help="let the library take what is fastest"
+    )
     parser.set_defaults(rounds=3, seconds=0.5)
     return parser
 

@@ -46,7 +46,7 @@ SIGNATURES = (
 )
 FOLDED = {"conv_form": "planar", "stem_form": "native", "filter_form": "patches"}
 """Forms of the layers, see :func:`~keras_dynamonet.exporters.folding.fold`: those of
-TensorFlow in :data:`~keras_dynamonet.layers.grouped_conv3d.CPU_FORMS`, wherever the
+TensorFlow in :data:`~keras_dynamonet.layers.convolution_forms.CPU_FORMS`, wherever the
 file is written."""
 # So many clips for the signatures that share the network with `serving_default`.
 _OTHER_CLIPS = 32

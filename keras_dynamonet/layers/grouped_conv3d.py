@@ -11,65 +11,9 @@ from keras_dynamonet.layers.arguments import (
     require_positive,
     triple,
 )
+from keras_dynamonet.layers.convolution_forms import CPU_FORMS, kind_of
 
 FORMS = ("auto", "native", "planar", "stacked", "traced")
-
-
-class CpuForms(NamedTuple):
-    """What `auto` is on a CPU, by kind of convolution.
-
-    Args:
-        pixels: Of a clip of at most `PIXEL_CHANNELS` channels: the stem.
-        features: Of all others.
-        many_groups: Of those with at least `MANY_GROUPS` groups.
-    """
-
-    pixels: str
-    features: str
-    many_groups: str
-
-
-PIXEL_CHANNELS = 4
-MANY_GROUPS = 32
-
-CPU_FORMS = {
-    "tensorflow": {
-        "forward": CpuForms("native", "planar", "planar"),
-        "training": CpuForms("native", "planar", "planar"),
-    },
-    "jax": {
-        "forward": CpuForms("planar", "planar", "planar"),
-        "training": CpuForms("planar", "stacked", "native"),
-    },
-    "torch": {
-        "forward": CpuForms("native", "stacked", "native"),
-        "training": CpuForms("native", "native", "native"),
-    },
-}
-"""By backend and task the forms that take the least time over each kind of convolution
-of the networks (`python -m benchmarks.convolutions`)."""
-
-
-def kind_of(kernel_size, channels, groups, dtype="float32"):
-    """The kind of a convolution, a field of :class:`CpuForms`.
-
-    Args:
-        kernel_size: Along frames, height and width.
-        channels: Of its input.
-        groups: Of channels.
-        dtype: What it computes in.
-
-    Example:
-
-    >>> kind_of((7, 7, 7), channels=3, groups=1)
-    'pixels'
-    """
-    if groups >= MANY_GROUPS:
-        return "many_groups"
-    # Without temporal taps it is one 2D convolution whatever it sees, and TensorFlow's
-    # 3D convolution of pixels has no fast kernel in float16.
-    as_pixels = groups == 1 and kernel_size[0] > 1 and dtype != "float16"
-    return "pixels" if as_pixels and channels <= PIXEL_CHANNELS else "features"
 
 
 @keras.saving.register_keras_serializable(package="keras_dynamonet")
@@ -180,9 +124,7 @@ class GroupedConv3D(keras.layers.Layer):
                 "`groups` must divide the input channels. "
                 f"Received: groups={self.groups}, channels={channels}"
             )
-        self._kind = kind_of(
-            self.kernel_size, channels, self.groups, self.compute_dtype
-        )
+        self._kind = kind_of(self.kernel_size, channels, self.groups)
         self.kernel = self.add_weight(
             name="kernel",
             shape=(*self.kernel_size, channels // self.groups, self.filters),
@@ -225,7 +167,9 @@ class GroupedConv3D(keras.layers.Layer):
         if form == "auto" and backend_ops.gpu_is_visible():
             form = "native"
         elif form == "auto":
-            form = getattr(CPU_FORMS[keras.backend.backend()][task], self._kind)
+            form = CPU_FORMS[keras.backend.backend()][task][self._kind]
+            if form == "native" and self.compute_dtype == "float16":
+                form = "planar"  # 3D kernels in float16 are slow on a CPU.
         # Without temporal taps both are the same 2D convolution; one does it directly.
         flat = self.kernel_size[0] == 1
         return "planar" if flat and form == "stacked" else form

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from keras_dynamonet.layers import GroupedConv3D, grouped_conv3d
 from keras_dynamonet.layers.conv_norm import ConvNorm
+from keras_dynamonet.layers.convolution_forms import KINDS, kind_of
 from tests import oracles
 from tests.helpers import check_layer
 
@@ -124,13 +125,15 @@ def test_auto_takes_the_fast_kernel_of_the_cpu(
     assert convolutions(layer, channels, dtype) == {node}
 
 
-def test_auto_knows_training_from_inference(monkeypatch):
-    forms = {
-        "forward": grouped_conv3d.CpuForms("stacked", "planar", "planar"),
-        "training": grouped_conv3d.CpuForms("native", "planar", "planar"),
-    }
+def take_on_cpu(forms, monkeypatch):
+    """Lets `auto` choose by these forms, by task and kind."""
     monkeypatch.setattr(grouped_conv3d.backend_ops, "gpu_is_visible", lambda: False)
     monkeypatch.setitem(grouped_conv3d.CPU_FORMS, "tensorflow", forms)
+
+
+def test_auto_knows_training_from_inference(monkeypatch):
+    forms = {"forward": {"pixels": "stacked"}, "training": {"pixels": "native"}}
+    take_on_cpu(forms, monkeypatch)
     unit = ConvNorm(8, 3)  # hands on what it is called with
     unit.build((None, *EVEN, 3))
     assert convolutions(unit, 3, training=True) == {"Conv3D"}
@@ -139,11 +142,7 @@ def test_auto_knows_training_from_inference(monkeypatch):
 
 @pytest.mark.parametrize("form", ("auto", "stacked"))
 def test_no_taps_are_stacked_where_there_is_one(form, monkeypatch):
-    forms = grouped_conv3d.CpuForms("native", "stacked", "native")
-    monkeypatch.setattr(grouped_conv3d.backend_ops, "gpu_is_visible", lambda: False)
-    monkeypatch.setitem(
-        grouped_conv3d.CPU_FORMS, "tensorflow", {"forward": forms, "training": forms}
-    )
+    take_on_cpu({"forward": dict.fromkeys(KINDS, "stacked")}, monkeypatch)
 
     def nodes(kernel_size):
         layer = build(form, 1, 1, kernel_size=kernel_size)
@@ -160,13 +159,24 @@ def test_no_taps_are_stacked_where_there_is_one(form, monkeypatch):
     ("kernel_size", "channels", "groups", "kind"),
     [
         ((3, 7, 7), 3, 1, "pixels"),
-        ((3, 3, 3), 64, 1, "features"),
-        ((3, 3, 3), 64, 4, "features"),
+        ((1, 7, 7), 3, 1, "dense"),
+        ((1, 1, 1), 64, 1, "pointwise"),
+        ((3, 1, 1), 64, 1, "dense"),
+        ((3, 3, 3), 64, 1, "dense"),
+        ((3, 3, 3), 64, 4, "few_groups"),
         ((3, 3, 3), 128, 32, "many_groups"),
     ],
 )
 def test_kinds_of_convolutions(kernel_size, channels, groups, kind):
-    assert grouped_conv3d.kind_of(kernel_size, channels, groups) == kind
+    assert kind_of(kernel_size, channels, groups) == kind
+
+
+@pytest.mark.parametrize("backend", ("tensorflow", "jax", "torch"))
+@pytest.mark.parametrize("task", ("forward", "training"))
+def test_every_kind_has_a_form_on_every_backend(backend, task):
+    forms = grouped_conv3d.CPU_FORMS[backend][task]
+    assert set(forms) == set(KINDS)
+    assert set(forms.values()) <= set(FORMS)
 
 
 def test_initial_kernel_has_the_variance_of_he_over_the_fan_out():

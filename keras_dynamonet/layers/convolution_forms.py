@@ -1,0 +1,39 @@
+"""The fastest form of each kind of convolution on a CPU, as measured."""
+
+import json
+from importlib.resources import files
+
+FORMS_FILE = files("keras_dynamonet.layers") / "convolution_forms.json"
+CPU_FORMS = json.loads(FORMS_FILE.read_text(encoding="utf-8"))
+"""Form by backend, task (`"forward"` or `"training"`) and kind of convolution: that
+which takes the least time over the convolutions of the kind in our networks. Written by
+`python -m benchmarks.convolutions --write`."""
+
+KINDS = ("pixels", "pointwise", "dense", "few_groups", "many_groups")
+"""Convolutions that are alike in what is fast: of a clip of pixels (the stem), without
+taps, without groups, as in `nano`, and as in ResNeXt."""
+
+_PIXEL_CHANNELS = 4
+_MANY_GROUPS = 32
+
+
+def kind_of(kernel_size: tuple[int, int, int], channels: int, groups: int) -> str:
+    """The kind of a convolution, one of :data:`KINDS`.
+
+    Args:
+        kernel_size: Along frames, height and width.
+        channels: Of its input.
+        groups: Of channels.
+
+    Example:
+
+    >>> kind_of((7, 7, 7), channels=3, groups=1)
+    'pixels'
+    """
+    if groups > 1:
+        return "many_groups" if groups >= _MANY_GROUPS else "few_groups"
+    if max(kernel_size) == 1:
+        return "pointwise"
+    # Without temporal taps it is one 2D convolution, whatever it sees.
+    pixels = kernel_size[0] > 1 and channels <= _PIXEL_CHANNELS
+    return "pixels" if pixels else "dense"
