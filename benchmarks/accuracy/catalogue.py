@@ -18,8 +18,9 @@ SMALLEST = {"widths": (8, 8, 8, 8), "stem_width": 8}
 FRAMES_ALONE = {"action_loss_weight": 0.0}
 
 EPOCHS = 12
-EQUAL_TIME_EPOCHS = 20
-"""A step of the network with solved filters costs 1.7 of the backbone's alone."""
+LONGER_EPOCHS, LONGEST_EPOCHS = 20, 30
+"""A step of the network with solved filters costs 1.7 of the backbone's alone, one with
+generated filters up to 2.4."""
 
 BACKBONE = Experiment(
     name="backbone",
@@ -71,7 +72,14 @@ _SOURCES = [
         group="sources",
         title="backbone alone, as much time as with solved filters",
         network=None,
-        epochs=EQUAL_TIME_EPOCHS,
+        epochs=LONGER_EPOCHS,
+    ),
+    Experiment(
+        name="backbone-longest",
+        group="sources",
+        title="backbone alone, as much time as with generated filters",
+        network=None,
+        epochs=LONGEST_EPOCHS,
     ),
 ]
 

@@ -59,6 +59,7 @@ def _between(part: str) -> list[Column]:
 
 
 ACCURACY = Column("accuracy, %", "accuracy", scale=100)
+SHUFFLED = Column("frames shuffled at the test, %", "accuracy_shuffled_test", 100)
 COST = Column("CPU s", "cpu_seconds", digits=0)
 
 
@@ -74,7 +75,7 @@ TABLES: dict[str, tuple[str, list[Column]]] = {
         [
             ACCURACY,
             _against("filters", "first row"),
-            Column("frames shuffled at the test, %", "accuracy_shuffled_test", 100),
+            SHUFFLED,
         ],
     ),
     "sources": (
@@ -83,7 +84,9 @@ TABLES: dict[str, tuple[str, list[Column]]] = {
             ACCURACY,
             _against("backbone", "backbone"),
             _against("backbone-longer", "backbone, 20 epochs"),
+            _against("backbone-longest", "backbone, 30 epochs"),
             COST,
+            SHUFFLED,
             *_between("observed"),
         ],
     ),
@@ -105,13 +108,21 @@ TABLES: dict[str, tuple[str, list[Column]]] = {
             Column("unseen: SSIM of model", "ssim_unseen_model", digits=3),
         ],
     ),
-    "labels": ("Few labels (`native` track)", [ACCURACY]),
+    "labels": ("Few labels (`native` track)", [ACCURACY, *_between("observed")]),
     "controls": (
         "What is left without the order of frames (`time` track)",
-        [ACCURACY],
+        [ACCURACY, SHUFFLED, *_between("observed")],
     ),
-    "stc": ("With STC blocks", [ACCURACY, _against("backbone-stc", "backbone, STC")]),
-    "cameras": ("Other cameras", [ACCURACY]),
+    "stc": (
+        "With STC blocks",
+        [
+            ACCURACY,
+            _against("backbone-stc", "backbone, STC"),
+            SHUFFLED,
+            *_between("observed"),
+        ],
+    ),
+    "cameras": ("Other cameras", [ACCURACY, SHUFFLED, *_between("observed")]),
 }
 
 KNOWLEDGE = [
