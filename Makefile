@@ -12,6 +12,8 @@
 # make test-io       runs the tests of layers, models, data, training and programs in
 #                    .venv-io, with TensorFlow 2.16 and the file systems of
 #                    tensorflow-io; needs Python 3.11 or 3.12
+# make benchmarks    installs the peers into .venv-benchmarks, times everything beside
+#                    them and writes the tables into BUILD_NOTES.md; takes two hours
 
 SHELL := /bin/bash
 VENV := .venv
@@ -27,9 +29,10 @@ CONSTRAINTS ?=
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check \
   $(addprefix --constraint ,$(CONSTRAINTS))
 
+BENCHMARKS ?= all --write
 IO_TESTS ?= tests/layers tests/models tests/data tests/training tests/cli
 
-.PHONY: demo test test-lowest test-io env clean
+.PHONY: demo test test-lowest test-io benchmarks env clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -50,6 +53,15 @@ test-lowest:
 test-io: .venv-io/.installed-io
 	.venv-io/bin/python -m pytest --durations=15 $(IO_TESTS) $(PYTEST_ARGUMENTS)
 
+benchmarks: .venv-benchmarks/.installed-benchmarks
+	.venv-benchmarks/bin/python -m benchmarks $(BENCHMARKS)
+
+.venv-benchmarks/.installed-benchmarks: setup.py benchmarks/requirements.txt
+	$(MAKE) VENV=.venv-benchmarks .venv-benchmarks/bin/python
+	.venv-benchmarks/bin/python -m pip install --quiet --disable-pip-version-check \
+	  --editable '.[onnx,tflite]' --requirement benchmarks/requirements.txt
+	@touch $@
+
 .venv-io/.installed-io: tests/io_requirements.txt
 	$(MAKE) VENV=.venv-io .venv-io/bin/python
 	.venv-io/bin/python -m pip install --quiet --disable-pip-version-check \
@@ -61,7 +73,7 @@ test-io: .venv-io/.installed-io
 env: $(VENV)/.installed
 
 clean:
-	rm -rf $(VENV) .venv-lowest .venv-io build dist *.egg-info .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-lowest .venv-io .venv-benchmarks build dist *.egg-info .pytest_cache .ruff_cache
 
 # The first Python from 3.11 to 3.13 that can make environments: TensorFlow has no
 # wheels for others.

@@ -6,11 +6,8 @@
 
 `--quick` runs everything on small networks, to see that it works; its figures say
 nothing. For other settings run a benchmark by itself: `python -m benchmarks.training
---help`. The peers are no dependencies; in an environment of its own:
-
-    python -m venv .venv-benchmarks
-    .venv-benchmarks/bin/pip install -e '.[onnx,tflite]' -r benchmarks/requirements.txt
-    .venv-benchmarks/bin/python -m benchmarks all
+--help`. The peers are no dependencies: `make benchmarks` installs them into an
+environment of its own and runs everything there.
 """
 
 import argparse
@@ -39,6 +36,8 @@ BENCHMARKS = {
     "filters": ["--batch", "2", *_SMALL],
     "convolutions": ["--batch", "2", *_SMALL],
     "decoding": ["--kinds", "h264-320x240", "--videos", "2", *_SHORT],
+    "packed_shards": ["--videos", "2", "--clips", "4", "--rounds", "1"],
+    "manifest_size": ["--rows", "10", "20"],
     "memory": [
         *("--preset", "nano-16f", "--frames", "16", "32", "--sizes", "32", "64"),
         *("--batch", "1", "2", *_SHORT),

@@ -1,7 +1,7 @@
 """What the number of videos in a list costs: start-up, memory, time for a step.
 
-python -m benchmarks.manifest_size
-python -m benchmarks.manifest_size --rows 1000 1000000
+    python -m benchmarks.manifest_size
+    python -m benchmarks.manifest_size --rows 1000 1000000
 
 Each size is measured in a process of its own, twice: the first reads and indexes the
 list, the second finds the index. Rows are links to a few tiny videos, so that every row
@@ -12,33 +12,31 @@ out; memory is the peak of the process beyond what it had after the imports.
 import argparse
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.options import run
+from benchmarks.tables import Table
+
 ROWS = (100, 1_000, 10_000, 100_000, 1_000_000)
 _VIDEOS = 16
-_BATCH = 8
-_STEPS = 40
 _ROWS_A_FOLDER = 1000
+# What grows with the rows, if anything.
+_FITTED = {"first_batch_s": 1e-3, "memory_mb": 1.0, "step_ms": 1e-3}
 
 
-def main(argv=None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", type=int, nargs="+", default=ROWS)
-    parser.add_argument("--measure", help=argparse.SUPPRESS)
-    arguments = parser.parse_args(argv)
-    if arguments.measure:
-        print(json.dumps(measure(arguments.measure)))
-        return 0
-    print(
-        "| rows | index | to the manifest, s | to the first batch, s | fingerprint, s "
-        "| memory, MB | a step, ms |\n| --- | --- | --- | --- | --- | --- | --- |"
+def measure(arguments: argparse.Namespace) -> list[Table]:
+    """One table."""
+    table = Table(
+        "Cost of a list",
+        (
+            *("rows", "index", "to the manifest, s", "to the first batch, s"),
+            *("fingerprint, s", "memory, MB", "a step, ms"),
+        ),
     )
     warm = {}
     with tempfile.TemporaryDirectory() as temporary:
@@ -47,21 +45,25 @@ def main(argv=None) -> int:
         for rows in arguments.rows:
             data = make_list(root, rows)
             for index in ("cold", "warm"):
-                warm[rows] = result = run(data, root)
-                print(
-                    f"| {rows:,} | {index} | {result['manifest_s']:.2f} | "
-                    f"{result['first_batch_s']:.2f} | {result['fingerprint_s']:.2f} | "
-                    f"{result['memory_mb']:.0f} | {result['step_ms']:.1f} |",
-                    flush=True,
+                warm[rows] = found = _run(data, root)
+                table.add(
+                    *(f"{rows:,}", index, f"{found['manifest_s']:.2f}"),
+                    *(f"{found['first_batch_s']:.2f}", f"{found['fingerprint_s']:.2f}"),
+                    *(f"{found['memory_mb']:.0f}", f"{found['step_ms']:.1f}"),
                 )
     if len(warm) > 1:
-        print("\nexponents over the rows, warm:", end="")
-        for name in ("first_batch_s", "memory_mb", "step_ms"):
-            values = [max(result[name], 1e-3) for result in warm.values()]
-            exponent = np.polyfit(np.log(list(warm)), np.log(values), 1)[0]
-            print(f"  {name} {exponent:.2f}", end="")
-        print()
-    return 0
+        table.add("exponent over the rows", "warm", "", *_exponents(warm))
+    print(table.to_markdown(), flush=True)
+    return [table]
+
+
+def _exponents(results):
+    fitted = {}
+    for name, smallest in _FITTED.items():
+        values = [max(result[name], smallest) for result in results.values()]
+        slope = np.polyfit(np.log(list(results)), np.log(values), 1)[0]
+        fitted[name] = f"{slope:.2f}"
+    return fitted["first_batch_s"], "", fitted["memory_mb"], fitted["step_ms"]
 
 
 def make_videos(root: Path) -> None:
@@ -85,57 +87,30 @@ def make_list(root: Path, rows: int) -> Path:
     return data
 
 
-def run(data: Path, root: Path) -> dict:
+def _run(data, root):
     """Measures in a fresh process."""
-    command = [sys.executable, "-m", "benchmarks.manifest_size", "--measure", str(data)]
     environment = os.environ | {
         "KERAS_DYNAMONET_CACHE": str(root / "cache"),
         "TF_CPP_MIN_LOG_LEVEL": "3",
     }
     done = subprocess.run(
-        command, env=environment, stdout=subprocess.PIPE, text=True, check=True
+        [sys.executable, "-m", "benchmarks.manifest_work", str(data)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
     )
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def measure(data: str) -> dict:
-    import tensorflow as tf
-
-    from keras_dynamonet.data import ClipSpec, load_manifest, training_dataset
-
-    spec = ClipSpec(num_frames=2, size=16)
-    tf.constant(0)
-    baseline = peak_megabytes()
-    began = time.perf_counter()
-    manifest = load_manifest(data)
-    loaded = time.perf_counter()
-    batches = iter(
-        training_dataset(manifest, spec, batch_size=_BATCH, seed=0, workers=1)
+def make_parser() -> argparse.ArgumentParser:
+    """The options of this benchmark."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    next(batches)
-    first = time.perf_counter()
-    steps = []
-    for _ in range(_STEPS):
-        start = time.perf_counter()
-        next(batches)
-        steps.append(time.perf_counter() - start)
-    memory = peak_megabytes() - baseline
-    start = time.perf_counter()
-    manifest.fingerprint()
-    return {
-        "manifest_s": loaded - began,
-        "first_batch_s": first - began,
-        "fingerprint_s": time.perf_counter() - start,
-        "memory_mb": memory,
-        "step_ms": 1000 * statistics.median(steps),
-    }
-
-
-def peak_megabytes() -> float:
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    parser.add_argument("--rows", type=int, nargs="+", default=list(ROWS))
+    return parser
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    run(make_parser(), measure)

@@ -1,7 +1,7 @@
 """Training clips a second from packed shards, beside decoding the same videos.
 
-python -m benchmarks.packed_shards
-python -m benchmarks.packed_shards --data VIDEOS --workers 2
+    python -m benchmarks.packed_shards
+    python -m benchmarks.packed_shards --data VIDEOS --workers 2
 
 Without `--data`, real pictures are encoded as H.264 with FFmpeg's defaults (a key frame
 every 250 frames at most), 320 x 240 pixels, 25 frames a second, 10 seconds each.
@@ -19,9 +19,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from benchmarks.options import run
+from benchmarks.tables import Table
 from keras_dynamonet.data import (
     Augmentation,
     ClipSpec,
+    Manifest,
     iterate_frames,
     load_manifest,
     read_frames,
@@ -35,6 +38,9 @@ from keras_dynamonet.data.shard_writing import PackSettings
 from tests.video_files import write_video
 
 SPEC = ClipSpec(num_frames=16, size=112, fps=12.5)
+FILES = "decoding the files"
+TARGET = 5.0
+"""Clips a second beside those of decoding."""
 # Name, and how the videos are packed for it.
 PACKINGS = {
     "packed, 12.5 fps, short side 128": PackSettings(fps=12.5, short_side=128),
@@ -44,39 +50,41 @@ PACKINGS = {
 AUGMENTATIONS = {"centre crop": Augmentation.none(), "augmented": Augmentation()}
 
 
-def main(argv=None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", help="videos (default: made here)")
-    parser.add_argument("--videos", type=int, default=12, help="how many to make")
-    parser.add_argument("--clips", type=int, default=48, help="clips in a round")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
-    arguments = parser.parse_args(argv)
+def measure(arguments: argparse.Namespace) -> list[Table]:
+    """What packing costs, then a table for each number of threads and augmentation."""
     cv2.setNumThreads(1)
     with tempfile.TemporaryDirectory() as temporary:
         data = arguments.data or make_videos(Path(temporary), arguments.videos)
         listing = read_listing(data)
-        sources = {"decoding the files": load_manifest(data, labelled=False)}
-        print(f"{len(listing.entries)} videos, clips of 17 x 112 x 112 at 12.5 fps\n")
+        sources = {FILES: load_manifest(data, labelled=False)}
+        packing = Table(
+            f"Packing {len(listing.entries)} videos",
+            ("packing", "MB", "seconds", "pictures beside those of the files, dB"),
+        )
         for number, (name, settings) in enumerate(PACKINGS.items()):
             out = Path(temporary, f"packed-{number}")
             began = time.perf_counter()
             pack = pack_videos(listing, out, settings, workers=1)
             seconds = time.perf_counter() - began
-            print(f"{name}: {pack['bytes'] / 1e6:.1f} MB in {seconds:.1f} s")
             sources[name] = load_manifest(out, labelled=False)
-        compare(sources)
+            alike = likeness(sources[name], sources[FILES])
+            packing.add(
+                *(name, f"{pack['bytes'] / 1e6:.1f}", f"{seconds:.1f}", f"{alike:.1f}")
+            )
+        tables = [packing]
         for workers in arguments.workers:
-            for name, augmentation in AUGMENTATIONS.items():
+            for title, augmentation in AUGMENTATIONS.items():
                 clips = {
                     source: TrainingClips(
                         manifest, SPEC, seed=0, augmentation=augmentation
                     )
                     for source, manifest in sources.items()
                 }
-                rates = measure(clips, workers, arguments.clips, arguments.rounds)
-                print_table(f"{workers} threads, {name}", rates)
-    return 0
+                rates = clip_rates(clips, workers, arguments.clips, arguments.rounds)
+                tables.append(_table(f"Training clips, {title}", workers, rates))
+    for table in tables:
+        print(table.to_markdown(), flush=True)
+    return tables
 
 
 def make_videos(folder: Path, count: int) -> Path:
@@ -95,23 +103,23 @@ def make_videos(folder: Path, count: int) -> Path:
     return folder / "videos"
 
 
-def compare(sources: dict) -> None:
-    """Prints how far the pictures of each source are from those of the first, in dB."""
-    first, *others = sources
+def likeness(packed: Manifest, files: Manifest) -> float:
+    """How near the pictures of a packing are to those of the files, PSNR in dB."""
     times = (np.arange(17) + 20.5) / SPEC.fps
-    for name in others:
-        errors = []
-        for video in range(min(4, len(sources[first]))):
-            packed, expected = (
-                read_frames(sources[each].path(video), times, short_side=SPEC.size)
-                for each in (name, first)
-            )
-            errors.append(np.mean((packed.astype(float) - expected) ** 2))
-        print(f"{name}: {10 * np.log10(255**2 / np.mean(errors)):.1f} dB to the files")
-    print()
+    errors = []
+    for video in range(min(4, len(files))):
+        found, expected = (
+            read_frames(source.path(video), times, short_side=SPEC.size)
+            for source in (packed, files)
+        )
+        # Scaled twice, a side may come out a pixel longer.
+        size = expected.shape[2], expected.shape[1]
+        found = np.stack([cv2.resize(frame, size) for frame in found])
+        errors.append(np.mean((found.astype(float) - expected) ** 2))
+    return 10 * np.log10(255**2 / np.mean(errors))
 
 
-def measure(clips: dict, workers: int, count: int, rounds: int) -> dict[str, list]:
+def clip_rates(clips: dict, workers: int, count: int, rounds: int) -> dict[str, list]:
     """Clips a second of each source, in each round."""
     rates = {name: [] for name in clips}
     with ThreadPoolExecutor(workers) as pool:
@@ -126,16 +134,33 @@ def measure(clips: dict, workers: int, count: int, rounds: int) -> dict[str, lis
     return rates
 
 
-def print_table(title: str, rates: dict[str, list]) -> None:
-    medians = {name: statistics.median(values) for name, values in rates.items()}
-    base = next(iter(medians.values()))
-    print(f"| {title} | clips/s | range | ratio |\n| --- | --- | --- | --- |")
+def _table(title, workers, rates):
+    threads = "1 thread" if workers == 1 else f"{workers} threads"
+    table = Table(f"{title}, {threads}", ("source", "clips/s", "rounds", "ratio"))
+    base = statistics.median(rates[FILES])
     for name, values in rates.items():
+        median = statistics.median(values)
+        ratio = f"{median / base:.1f}"
+        if name != FILES:
+            verdict = "reached" if median >= TARGET * base else "missed"
+            ratio += f", target {TARGET:g}: {verdict}"
         span = f"{min(values):.0f} to {max(values):.0f}"
-        median = medians[name]
-        print(f"| {name} | {median:.1f} | {span} | {median / base:.1f} |")
-    print(flush=True)
+        table.add(name, f"{median:.1f}", span, ratio)
+    return table
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The options of this benchmark."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", help="videos (default: made here)")
+    parser.add_argument("--videos", type=int, default=12, help="how many to make")
+    parser.add_argument("--clips", type=int, default=48, help="clips in a round")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
+    return parser
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    run(make_parser(), measure)
