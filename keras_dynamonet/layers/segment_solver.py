@@ -35,7 +35,9 @@ class SegmentSolver(FilterSolver):
         segments: Number of segments M.
         rounds: How often weights and filters are computed in turn.
         ridge: As for :class:`FilterSolver`.
-        sample_stride: As for :class:`FilterSolver`.
+        sample_stride: As for :class:`FilterSolver`; pixels between the sampled ones
+            take the share of a neighbour. 2 costs a quarter, and segments gain half as
+            much over one filter.
         method: As for :class:`FilterSolver`.
 
     Input shape:
@@ -65,7 +67,7 @@ class SegmentSolver(FilterSolver):
         segments=2,
         rounds=3,
         ridge=5e-4,
-        sample_stride=2,
+        sample_stride=1,
         method="cholesky",
         **kwargs,
     ):
