@@ -19,17 +19,18 @@ NEAREST = (1, 5, 10)
 
 
 def frame_quality(
-    clips: np.ndarray, next_frames: np.ndarray, kernel_size: int
+    clips: np.ndarray, next_frames: np.ndarray, kernel_size: int, segments: int = 1
 ) -> dict[str, float]:
     """PSNR and SSIM of observed transitions and of the unseen frame.
 
     `floor` copies the last frame, `ceiling` is the best single filter in hindsight,
-    `segments` the best two filters in hindsight with masks.
+    `segments` the best filters of several segments in hindsight with their masks.
 
     Args:
         clips: `(n, T + 1, height, width, 3)`, uint8.
         next_frames: `(n, T, height, width, 3)`, floats near [0, 1].
         kernel_size: Odd side of the filters.
+        segments: Filters a transition.
     """
     frames = clips.astype("float32") / 255
     rim = kernel_size // 2
@@ -39,8 +40,9 @@ def frame_quality(
         "floor": frames[:, :-1, inner, inner],
         "model": next_frames[:, :, inner, inner],
         "ceiling": least_squares_prediction(frames, kernel_size).astype("float32"),
-        "segments": segments_in_hindsight(frames, kernel_size),
     }
+    if segments > 1:
+        predictions["segments"] = segments_in_hindsight(frames, kernel_size, segments)
     last = real.shape[1] - 1
     numbers = {}
     for part, place in (("observed", slice(0, last)), ("unseen", slice(last, None))):

@@ -104,7 +104,7 @@ TABLES: dict[str, tuple[str, list[Column]]] = {
         [
             *_between("observed"),
             *_between("unseen"),
-            Column("unseen: two best filters", "psnr_unseen_segments", digits=2),
+            Column("unseen: best filters", "psnr_unseen_segments", digits=2),
             Column("unseen: SSIM of model", "ssim_unseen_model", digits=3),
         ],
     ),

@@ -164,7 +164,9 @@ class Trainer:
         if experiment.network is not None and natural:
             shown = clips[np.linspace(0, len(clips) - 1, QUALITY_CLIPS).astype(int)]
             predicted = self._outputs(shown, "next_frames")
-            numbers |= frame_quality(shown, predicted, self._model.kernel_size)
+            numbers |= frame_quality(
+                shown, predicted, self._model.kernel_size, self._model.segments
+            )
         if experiment.probes:
             ends = ("feature",) if experiment.network is None else ("feature", "dmr")
             train = self._data["train"]

@@ -15,7 +15,8 @@ from tests.layers.test_segment_solver import square_before_still_background
 def test_quality_between_floor_and_ceilings():
     clip, _ = square_before_still_background(1, 2, count=4)
     clips = np.round(255 * clip).astype("uint8")
-    numbers = frame_quality(clips, clips[:, :-1] / np.float32(255), kernel_size=5)
+    copies = clips[:, :-1] / np.float32(255)
+    numbers = frame_quality(clips, copies, kernel_size=5, segments=2)
     inner = np.s_[:, -1:, 2:-2, 2:-2]
     copied = psnr(clips[:, 1:][inner] / 255, clips[:, :-1][inner] / 255)
     unseen = {
