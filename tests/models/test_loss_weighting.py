@@ -67,7 +67,7 @@ def test_uncertainty_learns_the_logarithm_of_each_loss():
     made = weighting("uncertainty")
     assert total(made, action=2.0, frame=0.5) == pytest.approx(3.5)
     losses = {"action": tf.constant(2.0), "frame": tf.constant(0.01)}
-    for _ in range(400):
+    for _ in range(100):
         with tf.GradientTape() as tape:
             value = made.total(losses, WEIGHTS, training=True)
         made.log_variances.assign_sub(0.1 * tape.gradient(value, made.log_variances))
@@ -90,6 +90,12 @@ def test_a_loaded_network_goes_on_where_it_was(kind, tmp_path):
     assert state(model) != [[0.0] * 3, 0.0]
     loaded = save_and_load(model, tmp_path / "model.keras")
     assert state(loaded) == state(model)
+    # As a run is resumed: compiled anew, then given the state of its checkpoint.
+    resumed = keras.saving.load_model(tmp_path / "model.keras", compile=False)
+    resumed.compile(keras.optimizers.SGD(0.01, momentum=0.9), loss_weighting=kind)
+    assert state(resumed) == [[0.0] * 3, 0.0]
+    resumed.load_weights(tmp_path / "model.keras")
+    assert state(resumed) == state(model)
     for network in (model, loaded):
         fit(network, steps=2)
     assert state(loaded) == state(model)
