@@ -79,6 +79,9 @@ class Trainer:
         """
         key = pretraining_key(self._experiment)
         path, state = self._cache / f"pretrained-{key}-{seed}.npz", _state(self._model)
+        # How losses are weighed is no part of what was learnt.
+        weighting = {id(variable) for variable in self._model.loss_weighting.variables}
+        state = [variable for variable in state if id(variable) not in weighting]
         if not path.exists():
             started = time.process_time()
             epochs = self._experiment.pretrain_epochs
