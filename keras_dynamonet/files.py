@@ -5,7 +5,7 @@ import errno
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 
@@ -62,6 +62,25 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def remove_written(folder: Path, written: Iterable[Path]) -> list[str]:
+    """Removes what a program has written into a folder, whole or half.
+
+    Args:
+        folder: The folder; nobody else may be writing there now.
+        written: Files and folders of the program, there or not.
+
+    Returns:
+        The names of what else is there, which belongs to somebody else.
+    """
+    for path in written:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    remove_leftovers(folder)
+    return sorted(path.name for path in folder.iterdir())
+
+
 def remove_leftovers(folder: str | os.PathLike) -> None:
     """Removes what processes that were killed while writing have left in a folder.
 
@@ -72,4 +91,4 @@ def remove_leftovers(folder: str | os.PathLike) -> None:
         if leftover.is_dir():
             shutil.rmtree(leftover)
         else:
-            leftover.unlink()
+            leftover.unlink(missing_ok=True)

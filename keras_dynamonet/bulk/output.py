@@ -12,7 +12,7 @@ from keras_dynamonet.bulk.job import BulkJob
 from keras_dynamonet.bulk.table import BAD, OK, TOO_SHORT, import_pyarrow
 from keras_dynamonet.data.manifest import Manifest
 from keras_dynamonet.errors import UserError
-from keras_dynamonet.files import atomic_path, remove_leftovers
+from keras_dynamonet.files import atomic_path, remove_leftovers, remove_written
 from keras_dynamonet.training.trained_model import model_file
 
 _logger = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ def open_output(out: Path, identity: dict[str, Any], *, overwrite: bool) -> None
             if earlier.get(name) != identity.get(name)
         )
         if not differing and not overwrite:
-            _remove_leftovers(out)
+            remove_leftovers(out)
             return
         if not overwrite:
             raise UserError(
@@ -145,7 +145,7 @@ def close_output(
             meanwhile.
     """
     pa = import_pyarrow()
-    _remove_leftovers(out)
+    remove_leftovers(out)
     files = sorted(out.glob("part-*.parquet"))
     counts: Counter[str] = Counter()
     for file in files:
@@ -173,14 +173,7 @@ def close_output(
 
 def _remove_output(out: Path) -> None:
     """Deletes all that a job writes but `_job.json`, which replaces itself."""
-    for path in (*out.glob("part-*.parquet"), out / SUMMARY_FILE):
-        path.unlink(missing_ok=True)
-    remove_leftovers(out)
-    if kept := sorted(path.name for path in out.iterdir() if path.name != JOB_FILE):
+    kept = remove_written(out, (*out.glob("part-*.parquet"), out / SUMMARY_FILE))
+    kept.remove(JOB_FILE)
+    if kept:
         _logger.warning("%s: kept what is no job's: %s", out, ", ".join(kept))
-
-
-def _remove_leftovers(out: Path) -> None:
-    """Deletes what killed workers had half written."""
-    for path in out.glob(".part-*.partial.parquet"):
-        path.unlink(missing_ok=True)

@@ -3,7 +3,6 @@
 import json
 import logging
 import os
-import shutil
 from pathlib import Path
 
 from keras_dynamonet.data.listing import Listing
@@ -16,7 +15,7 @@ from keras_dynamonet.data.packed_layout import (
 from keras_dynamonet.data.places import is_remote, join_path
 from keras_dynamonet.data.shards import PackedAddress
 from keras_dynamonet.errors import UserError
-from keras_dynamonet.files import atomic_path, remove_leftovers
+from keras_dynamonet.files import atomic_path, remove_written
 
 _logger = logging.getLogger(__name__)
 
@@ -92,9 +91,7 @@ def _remove_packing(out: Path) -> None:
     """Removes all that a packing writes but `pack.json`, which replaces itself."""
     # A run that is killed from here on leaves what only --overwrite goes on with.
     write_pack_file(out, {"format": FORMAT, "complete": False})
-    for path in out.glob(_SHARD_FILES):
-        path.unlink()
-    shutil.rmtree(out / INDEX_FOLDER, ignore_errors=True)
-    remove_leftovers(out)
-    if kept := sorted(path.name for path in out.iterdir() if path.name != PACK_FILE):
+    kept = remove_written(out, (*out.glob(_SHARD_FILES), out / INDEX_FOLDER))
+    kept.remove(PACK_FILE)
+    if kept:
         _logger.warning("%s: kept what is no packing's: %s", out, ", ".join(kept))

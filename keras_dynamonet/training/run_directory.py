@@ -7,14 +7,13 @@ import json
 import logging
 import platform
 import shlex
-import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_dynamonet.errors import UserError
-from keras_dynamonet.files import atomic_path, remove_leftovers
+from keras_dynamonet.files import atomic_path, remove_written
 from keras_dynamonet.training.config import TrainConfig
 from keras_dynamonet.training.settings import from_settings, load_settings
 
@@ -106,17 +105,12 @@ class RunDirectory:
         self.check_free(overwrite=True)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            for path in self._written():
-                if path.is_dir():
-                    shutil.rmtree(path)
-                else:
-                    path.unlink(missing_ok=True)
-            remove_leftovers(self.path)
+            kept = remove_written(self.path, self._written())
         except OSError as error:
             raise UserError(
                 f"{self.path}: cannot be made: {error.strerror}."
             ) from error
-        if kept := sorted(path.name for path in self.path.iterdir()):
+        if kept:
             logger.warning(
                 "%s: kept what is not the run's, which may belong to the earlier one: "
                 "%s",

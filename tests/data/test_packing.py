@@ -8,7 +8,8 @@ import pytest
 
 tf = pytest.importorskip("tensorflow")
 
-from keras_dynamonet.data import pack_folder, packing  # noqa: E402
+from keras_dynamonet import files  # noqa: E402
+from keras_dynamonet.data import packing  # noqa: E402
 from keras_dynamonet.data.clip_sampling import ClipSpec  # noqa: E402
 from keras_dynamonet.data.clip_sources import TrainingClips  # noqa: E402
 from keras_dynamonet.data.layouts import read_listing  # noqa: E402
@@ -215,7 +216,7 @@ def test_overwriting_leaves_the_files_of_others(source, tmp_path, caplog):
 def test_an_overwriting_that_is_killed_is_no_packing(source, tmp_path, monkeypatch):
     listing = read_listing(source)
     pack_videos(listing, tmp_path, SETTINGS, max_bad_share=0.2, workers=1)
-    monkeypatch.setattr(pack_folder, "remove_leftovers", _kill)
+    monkeypatch.setattr(files, "remove_leftovers", _kill)
     with pytest.raises(KeyboardInterrupt):
         pack_videos(listing, tmp_path, SETTINGS, overwrite=True)
     with pytest.raises(UserError, match="was not packed to the end"):
