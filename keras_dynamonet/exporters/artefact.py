@@ -17,6 +17,7 @@ import numpy as np
 from keras_dynamonet.errors import UserError
 from keras_dynamonet.exporters.parity import (
     BATCH_SIZES,
+    Pairs,
     ParityReport,
     compare,
     run_in_batches,
@@ -26,9 +27,6 @@ from keras_dynamonet.files import atomic_path
 
 Runner = Callable[[np.ndarray], Mapping[str, np.ndarray]]
 """An artefact in its runtime: from clips to outputs by name."""
-
-Pairs = Mapping[str, tuple[np.ndarray, np.ndarray]]
-"""Outputs of Keras and of an artefact, by name."""
 
 _VERSIONED = ("keras-dynamonet", "keras", "numpy", "tensorflow", "tensorflow-cpu")
 _logger = logging.getLogger(__name__)
@@ -106,13 +104,14 @@ def export_artefact(
             extra = write(written) or {}
             run, runtime = load(written)
             received = run_in_batches(run, source.clips.parity, batch_sizes)
-            pairs = {} if also_compare is None else also_compare()
+            pairs = None if also_compare is None else also_compare()
             report = compare(
                 label_of(target),
-                {**source.expected, **{name: pair[0] for name, pair in pairs.items()}},
-                {**received, **{name: pair[1] for name, pair in pairs.items()}},
+                source.expected,
+                received,
                 precision=precision,
                 runtime=runtime,
+                pairs=pairs,
             )
             del run
             if on_report is not None:

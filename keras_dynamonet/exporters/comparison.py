@@ -68,20 +68,24 @@ def compare_artefact(
     if missing:
         raise UserError(f"{path}: has outputs that Keras was not asked for: {missing}.")
     expected = {name: source.expected[name] for name in sidecar["outputs"]}
-    with open_artefact(path, sidecar["format"]) as (run, runtime):
-        received = run_in_batches(run, source.clips.parity, batch_sizes(sidecar))
-    pairs = {}
+    clips, batches, pairs = source.clips.parity, batch_sizes(sidecar), None
     if sidecar["format"] == "saved_model":
         with SavedModelRunner(path) as runner:
+            received = run_in_batches(runner.run_default, clips, batches)
+            runtime = runtime_name()
             pairs = compare_signatures(
                 source, sidecar.get("signatures", ()), sidecar["outputs"], runner.run
             )
+    else:
+        with open_artefact(path, sidecar["format"]) as (run, runtime):
+            received = run_in_batches(run, clips, batches)
     return compare(
         name or path.name,
-        {**expected, **{name: pair[0] for name, pair in pairs.items()}},
-        {**received, **{name: pair[1] for name, pair in pairs.items()}},
+        expected,
+        received,
         precision=sidecar["precision"],
         runtime=runtime,
+        pairs=pairs,
     )
 
 

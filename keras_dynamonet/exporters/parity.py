@@ -10,6 +10,9 @@ from keras_dynamonet.exporters.signature import CLASS_OUTPUTS
 
 BATCH_SIZES = (1, 3, 8)
 
+Pairs = Mapping[str, tuple[np.ndarray, np.ndarray]]
+"""Outputs of Keras and of an artefact, by name."""
+
 
 _REMEDIES = {
     "int8": "Calibrate with more clips (--calibration-clips), compare on more videos "
@@ -146,6 +149,7 @@ def compare(
     precision: str = "float32",
     runtime: str = "",
     tolerance: Tolerance | None = None,
+    pairs: Pairs | None = None,
 ) -> ParityReport:
     """Compares the outputs of an artefact with those of Keras.
 
@@ -159,6 +163,7 @@ def compare(
         precision: Chooses the tolerance from `TOLERANCES`.
         runtime: What computed `received`.
         tolerance: Instead of the one of `precision`.
+        pairs: More outputs, expected and received, by name.
 
     Returns:
         The report; it is false if anything does not hold.
@@ -175,9 +180,10 @@ def compare(
     if not expected:
         raise ValueError("There must be at least one output to compare.")
     tolerance = tolerance or TOLERANCES[precision]
+    both = {name: (value, received.get(name)) for name, value in expected.items()}
     entries = tuple(
-        _compare_output(artefact, name, value, received.get(name), tolerance)
-        for name, value in expected.items()
+        _compare_output(artefact, name, *values, tolerance)
+        for name, values in {**both, **(pairs or {})}.items()
     )
     return ParityReport(artefact, runtime, precision, entries)
 

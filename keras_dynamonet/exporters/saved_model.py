@@ -11,7 +11,6 @@ import numpy as np
 from keras_dynamonet.errors import UserError
 from keras_dynamonet.exporters.artefact import (
     ExportResult,
-    Pairs,
     export_artefact,
     size_of,
 )
@@ -23,7 +22,7 @@ from keras_dynamonet.exporters.c_api_client import (
 )
 from keras_dynamonet.exporters.encoded_frames import decode_clips
 from keras_dynamonet.exporters.folding import fold, in_float32
-from keras_dynamonet.exporters.parity import ParityReport
+from keras_dynamonet.exporters.parity import Pairs, ParityReport
 from keras_dynamonet.exporters.saved_model_graph import (
     FRAME_OUTPUTS,
     write_saved_model,
