@@ -95,18 +95,13 @@ class LossWeighting(keras.layers.Layer):
                 tasks have their whole weight, so that losses of validation compare
                 from epoch to epoch.
         """
-        terms = {name: weights[name] * loss for name, loss in losses.items()}
         if self.kind == "uncertainty":
-            terms = {
-                name: weights[name] * self._scaled(name, loss)
-                for name, loss in losses.items()
-            }
+            losses = {name: self._scaled(name, loss) for name, loss in losses.items()}
         elif self.kind == "warm_up" and training:
-            if "action" in terms:
-                share = ops.minimum(self.steps_seen / self.warmup_steps, 1.0)
-                terms["action"] = share * terms["action"]
+            share = ops.minimum(self.steps_seen / self.warmup_steps, 1.0)
+            weights = {**weights, "action": share * weights["action"]}
             self.steps_seen.assign_add(1.0)
-        return sum(terms.values())
+        return sum(weights[name] * loss for name, loss in losses.items())
 
     def _scaled(self, name, loss):
         log_variance = self.log_variances[TASKS.index(name)]
