@@ -1,5 +1,6 @@
 """From a model and a starting point to the end of the training."""
 
+import functools
 import math
 import warnings
 from collections.abc import Iterable
@@ -162,8 +163,8 @@ class Session:
         return dataset
 
     def _throughput(self) -> Throughput:
-        advice = waiting_advice(
-            self.data.train, self.spec.size, self.config.data_service
+        advice = functools.partial(
+            waiting_advice, self.data.train, self.spec.size, self.config.data_service
         )
         return Throughput(self._clock, self.config.batch_size, advice=advice)
 

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Callable
 
 import keras
 
@@ -25,7 +26,8 @@ class Throughput(keras.callbacks.Callback):
     Args:
         clock: Measures the waiting, or `None` where it cannot be seen.
         batch_size: Clips a step.
-        advice: What is waited for and what helps, as `waiting_advice` says it.
+        advice: Says what is waited for and what helps, see `waiting_advice`; asked
+            only where it is told.
         window_seconds: How far back "the last seconds" reach.
     """
 
@@ -34,7 +36,7 @@ class Throughput(keras.callbacks.Callback):
         clock: DataClock | None,
         batch_size: int,
         *,
-        advice: str = "data",
+        advice: Callable[[], str] = lambda: "data",
         window_seconds: float = 10.0,
     ):
         super().__init__()
@@ -69,7 +71,7 @@ class Throughput(keras.callbacks.Callback):
         if not alone and share > BOTTLENECK_SHARE and not self._told:
             self._told = True
             logger.warning(
-                "training waits %.0f %% of the time for %s", 100 * share, self._advice
+                "training waits %.0f %% of the time for %s", 100 * share, self._advice()
             )
 
     def _mark(self, steps: int) -> tuple[float, int, float]:

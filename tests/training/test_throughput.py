@@ -77,7 +77,7 @@ def test_an_epoch_of_an_earlier_process_gets_no_speed(clock):
 
 @pytest.mark.parametrize(("waited", "times"), [(0.1, 0), (0.5, 1)])
 def test_waiting_for_data_is_told_once(clock, caplog, waited, times):
-    callback = Throughput(clock, batch_size=10, advice="videos: pack them")
+    callback = Throughput(clock, batch_size=10, advice=lambda: "videos: pack them")
     for epoch in range(2):
         callback.on_epoch_begin(epoch)
         for batch in range(3):
