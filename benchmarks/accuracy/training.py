@@ -78,10 +78,9 @@ class Trainer:
             The processor time that it takes, or took.
         """
         key = pretraining_key(self._experiment)
-        path, state = self._cache / f"pretrained-{key}-{seed}.npz", _state(self._model)
+        path = self._cache / f"pretrained-{key}-{seed}.npz"
         # How losses are weighed is no part of what was learnt.
-        weighting = {id(variable) for variable in self._model.loss_weighting.variables}
-        state = [variable for variable in state if id(variable) not in weighting]
+        state = _state(self._model, without=self._model.loss_weighting.variables)
         if not path.exists():
             started = time.process_time()
             epochs = self._experiment.pretrain_epochs
@@ -212,10 +211,10 @@ def make_network(experiment: Experiment) -> keras.Model:
     return DynamoNet(ResNeXt3D(**config), classes, **options)
 
 
-def _state(model):
+def _state(model, without=()):
     """Weights, and states of random generators; not the metrics, which fit resets."""
-    metrics = {id(variable) for variable in model.metrics_variables}
-    return [variable for variable in model.variables if id(variable) not in metrics]
+    left_out = {id(variable) for variable in (*model.metrics_variables, *without)}
+    return [variable for variable in model.variables if id(variable) not in left_out]
 
 
 def _with_outputs(model):
