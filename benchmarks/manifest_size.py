@@ -17,8 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-import numpy as np
-
+from benchmarks.memory import exponent
 from benchmarks.options import run
 from benchmarks.tables import Table
 
@@ -26,7 +25,7 @@ ROWS = (100, 1_000, 10_000, 100_000, 1_000_000)
 _VIDEOS = 16
 _ROWS_A_FOLDER = 1000
 # What grows with the rows, if anything.
-_FITTED = {"first_batch_s": 1e-3, "memory_mb": 1.0, "step_ms": 1e-3}
+_FITTED = {"first_batch_s": 1e-3, "memory_mib": 1.0, "step_ms": 1e-3}
 
 
 def measure(arguments: argparse.Namespace) -> list[Table]:
@@ -35,7 +34,7 @@ def measure(arguments: argparse.Namespace) -> list[Table]:
         "Cost of a list",
         (
             *("rows", "index", "to the manifest, s", "to the first batch, s"),
-            *("fingerprint, s", "memory, MB", "a step, ms"),
+            *("fingerprint, s", "memory, MiB", "a step, ms"),
         ),
     )
     warm = {}
@@ -49,7 +48,7 @@ def measure(arguments: argparse.Namespace) -> list[Table]:
                 table.add(
                     *(f"{rows:,}", index, f"{found['manifest_s']:.2f}"),
                     *(f"{found['first_batch_s']:.2f}", f"{found['fingerprint_s']:.2f}"),
-                    *(f"{found['memory_mb']:.0f}", f"{found['step_ms']:.1f}"),
+                    *(f"{found['memory_mib']:.0f}", f"{found['step_ms']:.1f}"),
                 )
     if len(warm) > 1:
         table.add("exponent over the rows", "warm", "", *_exponents(warm))
@@ -61,9 +60,8 @@ def _exponents(results):
     fitted = {}
     for name, smallest in _FITTED.items():
         values = [max(result[name], smallest) for result in results.values()]
-        slope = np.polyfit(np.log(list(results)), np.log(values), 1)[0]
-        fitted[name] = f"{slope:.2f}"
-    return fitted["first_batch_s"], "", fitted["memory_mb"], fitted["step_ms"]
+        fitted[name] = f"{exponent(list(results), values):.2f}"
+    return fitted["first_batch_s"], "", fitted["memory_mib"], fitted["step_ms"]
 
 
 def make_videos(root: Path) -> None:

@@ -1,10 +1,11 @@
 """The process that `benchmarks.manifest_size` measures; prints JSON."""
 
 import json
-import resource
 import statistics
 import sys
 import time
+
+from keras_dynamonet.exporters.timing_worker import peak_memory_mib
 
 _BATCH = 8
 _STEPS = 40
@@ -18,7 +19,7 @@ def measure(data: str) -> dict[str, float]:
 
     spec = ClipSpec(num_frames=2, size=16)
     tf.constant(0)
-    baseline = peak_megabytes()
+    baseline = peak_memory_mib()
     began = time.perf_counter()
     manifest = load_manifest(data)
     loaded = time.perf_counter()
@@ -32,21 +33,16 @@ def measure(data: str) -> dict[str, float]:
         start = time.perf_counter()
         next(batches)
         steps.append(time.perf_counter() - start)
-    memory = peak_megabytes() - baseline
+    memory = peak_memory_mib() - baseline
     start = time.perf_counter()
     manifest.fingerprint()
     return {
         "manifest_s": loaded - began,
         "first_batch_s": first - began,
         "fingerprint_s": time.perf_counter() - start,
-        "memory_mb": memory,
+        "memory_mib": memory,
         "step_ms": 1000 * statistics.median(steps),
     }
-
-
-def peak_megabytes() -> float:
-    """Most memory that this process ever had."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 if __name__ == "__main__":
