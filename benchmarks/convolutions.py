@@ -115,6 +115,8 @@ def contestants(arguments: argparse.Namespace, case: Case, backend: str, task: s
 
 def measure(arguments: argparse.Namespace) -> list[Table]:
     """A table for each backend and task."""
+    if arguments.write and arguments.dtype != "float32":
+        raise SystemExit("--write: the library's choices are those of float32.")
     cases = [c for c in CASES if not arguments.cases or c.name in arguments.cases]
     whole = {case.kind for case in CASES} - {c.kind for c in CASES if c not in cases}
     chosen = copy.deepcopy(CPU_FORMS)
