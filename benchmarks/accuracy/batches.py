@@ -51,7 +51,8 @@ def training_batches(
     """Batches without end: every clip once an epoch, in a new order.
 
     A clip starts at a random frame, half of the clips are mirrored, and brightness
-    varies by a fifth.
+    varies by a fifth. Of clips with and without a label each make half of a batch, as
+    in `dynamonet train --unlabelled`.
 
     Args:
         data: Clips with at least `num_frames` frames.
@@ -65,11 +66,11 @@ def training_batches(
     """
     rng = np.random.default_rng(seed)
     spare = data.clips.shape[1] - num_frames + 1
-    waiting = np.empty(0, int)
+    labelled = data.labels >= 0
+    parts = [np.flatnonzero(part) for part in (labelled, ~labelled) if part.any()]
+    turns = [_turns(part, batch_size // len(parts), rng) for part in parts]
     while True:
-        while len(waiting) < batch_size:
-            waiting = np.concatenate([waiting, rng.permutation(len(data))])
-        chosen, waiting = waiting[:batch_size], waiting[batch_size:]
+        chosen = np.concatenate([next(turn) for turn in turns])
         clips = []
         for index in chosen:
             start = rng.integers(spare)
@@ -79,6 +80,18 @@ def training_batches(
         gain = rng.uniform(0.8, 1.2, (batch_size, 1, 1, 1, 1))
         batch = np.clip(np.stack(clips) * gain, 0, 255).astype("uint8")
         yield batch, data.labels[chosen]
+
+
+def _turns(
+    members: np.ndarray, count: int, rng: np.random.Generator
+) -> Iterator[np.ndarray]:
+    """`count` of the members at a time, all of them before one comes again."""
+    waiting = np.empty(0, int)
+    while True:
+        while len(waiting) < count:
+            waiting = np.concatenate([waiting, rng.permutation(members)])
+        chosen, waiting = waiting[:count], waiting[count:]
+        yield chosen
 
 
 def held_out_clips(data: LabelledClips, num_frames: int, order: str) -> np.ndarray:

@@ -3,7 +3,8 @@
 Sample n of the endless training stream is number `n % N` of epoch `n // N`, where N is
 the number of videos. Each epoch is a permutation of its own, and each sample has its
 own random numbers, seeded by (seed, epoch, video). So a run that stops anywhere can go
-on anywhere, and how many threads there are changes nothing.
+on anywhere, and how many threads there are changes nothing. Where labelled videos come
+again more often than others, each kind is such a stream, and they take turns.
 """
 
 import functools
@@ -17,6 +18,7 @@ from keras_dynamonet.data.clip_sampling import (
     random_start,
     uniform_starts,
 )
+from keras_dynamonet.data.label_mix import LabelMix
 from keras_dynamonet.data.manifest import Manifest
 from keras_dynamonet.data.shuffle import Shuffle
 from keras_dynamonet.data.transforms import (
@@ -30,7 +32,7 @@ from keras_dynamonet.data.video_opening import open_video_reader
 from keras_dynamonet.errors import UserError
 
 # Streams of random numbers that must not meet, whatever epoch and video are.
-_PERMUTATION, _CLIP, _SUBSTITUTE = 0, 1, 2
+_PERMUTATION, _CLIP, _SUBSTITUTE, _LABELLED_PERMUTATION = 0, 1, 2, 3
 # Under "resample": how often another clip of the same video is tried.
 _RESAMPLES = 3
 
@@ -43,6 +45,7 @@ class TrainingClips:
         spec: Shape and pace of the clips.
         seed: Not negative.
         augmentation: What may vary from clip to clip; None for the defaults.
+        labelled_share: Least share of samples with a label, see :class:`LabelMix`.
         bad_files: What to do with a video that cannot be read: `"raise"`, `"skip"`
             (another video takes its place) or `"resample"` (first other clips of the
             same video, then another video). Which one is a function of the seed.
@@ -70,6 +73,7 @@ class TrainingClips:
         *,
         seed: int,
         augmentation: Augmentation | None = None,
+        labelled_share: float = 0.0,
         bad_files: str = "skip",
         max_bad_share: float = 0.1,
         bad_file_log: BadFileLog | None = None,
@@ -85,8 +89,10 @@ class TrainingClips:
         self.max_bad_share = max_bad_share
         self.bad_file_log = bad_file_log if bad_file_log is not None else BadFileLog()
         self._bad_videos = BadShare(len(manifest), max_bad_share)
+        self._mix = LabelMix(manifest.labels, labelled_share)
         # Threads work on the end of one epoch and the beginning of the next.
-        self._shuffle = functools.lru_cache(maxsize=2)(self._draw_shuffle)
+        kept = 2 * len(self._mix.groups)
+        self._shuffle = functools.lru_cache(maxsize=kept)(self._draw_shuffle)
 
     def __call__(self, sample: int) -> tuple[np.ndarray, np.int32]:
         """Returns sample number `sample`.
@@ -97,34 +103,34 @@ class TrainingClips:
         Raises:
             UserError: A bad file under `"raise"`, too many bad files, or no good one.
         """
-        epoch, position = divmod(int(sample), len(self.manifest))
+        group, number = self._mix.turn(int(sample))
+        epoch, position = divmod(number, len(self._mix.groups[group]))
         try:
-            return self._load_sample(epoch, position)
+            return self._load_sample(group, epoch, position)
         except UserError as error:
             self.bad_file_log.fail(error)
             raise
 
-    def order(self, epoch: int) -> Shuffle:
-        """The order of the videos in an epoch: which video comes at each place."""
-        return self._shuffle(epoch)
-
-    def _draw_shuffle(self, epoch: int) -> Shuffle:
-        return Shuffle(len(self.manifest), self._rng(_PERMUTATION, epoch))
+    def _draw_shuffle(self, group: int, epoch: int) -> Shuffle:
+        stream = (_PERMUTATION, _LABELLED_PERMUTATION)[group]
+        return Shuffle(len(self._mix.groups[group]), self._rng(stream, epoch))
 
     def _rng(self, *stream: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, *stream])
 
-    def _load_sample(self, epoch: int, position: int) -> tuple[np.ndarray, np.int32]:
-        count = len(self.manifest)
-        order = self.order(epoch)
-        index = order[position]
+    def _load_sample(
+        self, group: int, epoch: int, position: int
+    ) -> tuple[np.ndarray, np.int32]:
+        videos, order = self._mix.groups[group], self._shuffle(group, epoch)
+        count = len(videos)
+        index = int(videos[order[position]])
         draws = 1 + (_RESAMPLES if self.bad_files == "resample" else 0)
         clip = self._try_video(index, epoch, draws)
         if clip is None:
-            # From a random place on, all other videos in turn.
+            # From a random place on, all other videos of the group in turn.
             place = int(self._rng(_SUBSTITUTE, epoch, index).integers(count))
             for offset in range(count):
-                index = order[(place + offset) % count]
+                index = int(videos[order[(place + offset) % count]])
                 clip = self._try_video(index, epoch, draws)
                 if clip is not None:
                     break

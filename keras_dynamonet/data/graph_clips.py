@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_dynamonet.data.clip_sampling import ClipSpec
+from keras_dynamonet.data.label_mix import LabelMix
 from keras_dynamonet.data.manifest import Manifest
 from keras_dynamonet.data.shards import HEADER_BYTES, PackedAddress, shard_offsets
 from keras_dynamonet.data.transforms import CORNERS_AND_CENTRE, LUMA, Augmentation
@@ -25,16 +26,22 @@ _BUFFER_BYTES = 256 << 10
 
 
 def graph_clip_loader(
-    manifest: Manifest, spec: ClipSpec, *, seed: int, augmentation: Augmentation
+    manifest: Manifest,
+    spec: ClipSpec,
+    *,
+    seed: int,
+    augmentation: Augmentation,
+    labelled_share: float = 0.0,
 ) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
     """Makes the function from the number of a sample to (clip, label).
 
     Args:
-        manifest: Packed videos only; their places become constants of the graph, 16
+        manifest: Packed videos only; their places become constants of the graph, 24
             bytes a video.
         spec: Shape and pace of the clips; short videos cannot be skipped.
         seed: Not negative.
         augmentation: What may vary from clip to clip.
+        labelled_share: Least share of samples with a label, see :class:`LabelMix`.
 
     Returns:
         A function of an int64 scalar; its clips are uint8
@@ -49,13 +56,22 @@ def graph_clip_loader(
             "or hold."
         )
     shards, shard_numbers, offsets = _places(manifest)
-    labels, count = np.asarray(manifest.labels), len(manifest)
+    labels = np.asarray(manifest.labels)
+    mix = LabelMix(labels, labelled_share)
+    videos = tf.RaggedTensor.from_row_lengths(
+        np.concatenate(mix.groups), [len(group) for group in mix.groups]
+    )
+    counts = videos.row_lengths()
 
     def load(sample: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        epoch, place = sample // count, sample % count
-        index = tf.random.experimental.index_shuffle(
-            place, tf.stack([tf.constant(seed, tf.int64), epoch]), count - 1
+        group, number = mix.turn(sample)
+        epoch, place = number // counts[group], number % counts[group]
+        # Each group has an order of its own.
+        stream = tf.stack(
+            [tf.constant(seed, tf.int64), epoch * len(mix.groups) + group]
         )
+        place = tf.random.experimental.index_shuffle(place, stream, counts[group] - 1)
+        index = videos[group][place]
         record = _read_record(
             tf.gather(shards, tf.gather(shard_numbers, index)),
             tf.gather(offsets, index),

@@ -30,6 +30,7 @@ def training_dataset(
     batch_size: int,
     seed: int,
     augmentation: Augmentation | None = None,
+    labelled_share: float = 0.0,
     start_step: int = 0,
     bad_files: str = "skip",
     max_bad_share: float = 0.1,
@@ -50,6 +51,9 @@ def training_dataset(
             epochs.
         seed: Not negative.
         augmentation: What may vary from clip to clip; None for the defaults.
+        labelled_share: Least share of the clips that have a label, in [0, 1). Where
+            the manifest has less, labelled and other videos make two such streams that
+            take turns, so that the labelled ones come again more often.
         start_step: Number of the first batch.
         bad_files: What to do with a video that cannot be read: `"raise"`, `"skip"`
             (another video takes its place) or `"resample"` (first other clips of the
@@ -94,6 +98,7 @@ def training_dataset(
         spec,
         seed=seed,
         augmentation=augmentation,
+        labelled_share=labelled_share,
         bad_files=bad_files,
         max_bad_share=max_bad_share,
         bad_file_log=bad_file_log,

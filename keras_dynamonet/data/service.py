@@ -27,6 +27,7 @@ def service_dataset(
     batch_size: int,
     seed: int,
     augmentation: Augmentation | None = None,
+    labelled_share: float = 0.0,
     start_step: int = 0,
     process_index: int = 0,
     process_count: int = 1,
@@ -46,6 +47,8 @@ def service_dataset(
         batch_size: Clips in a step, over all processes.
         seed: Not negative.
         augmentation: What may vary from clip to clip; None for the defaults.
+        labelled_share: Least share of the clips that have a label, as for
+            `training_dataset`.
         start_step: Number of the first batch.
         process_index: Which of several training processes reads this stream.
         process_count: How many there are.
@@ -79,7 +82,11 @@ def service_dataset(
     local_batch = local_batch_size(batch_size, process_count)
     sample_of_process(0, batch_size, process_index, process_count)
     load = graph_clip_loader(
-        manifest, spec, seed=seed, augmentation=augmentation or Augmentation()
+        manifest,
+        spec,
+        seed=seed,
+        augmentation=augmentation or Augmentation(),
+        labelled_share=labelled_share,
     )
     _check_service(service)
 

@@ -55,6 +55,11 @@ class TrainConfig:
         "videos without labels, mixed in for the frame loss",
         metavar="DATA",
     )
+    labelled_share: float = setting(
+        0.5,
+        "data",
+        "least share of clips with a label; labelled videos come again for it",
+    )
     short_videos: str = setting(
         "loop",
         "data",
@@ -293,7 +298,7 @@ class TrainConfig:
             self._require(name, 0 <= getattr(self, name) <= 1, "must lie in [0, 1]")
         maps = self.solver_maps
         self._require("solver_maps", not maps or maps > 0, "must not be negative")
-        for name in ("validation_share", "momentum", "dropout"):
+        for name in ("validation_share", "labelled_share", "momentum", "dropout"):
             value = getattr(self, name)
             self._require(name, value is None or 0 <= value < 1, "must lie in [0, 1)")
         self._require(

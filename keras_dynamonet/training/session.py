@@ -127,6 +127,7 @@ class Session:
             "batch_size": self.config.batch_size,
             "seed": self.config.seed,
             "augmentation": make_augmentation(self.config),
+            "labelled_share": self.config.labelled_share,
             "start_step": self.state.step,
             "process_index": self.distribution.process_index,
             "process_count": self.distribution.num_processes,

@@ -30,11 +30,48 @@ def test_every_video_once_an_epoch_in_another_order(eight_videos):
         samples = [clips(8 * epoch + k) for k in range(8)]
         order = [source_of(clip) for clip, _ in samples]
         assert sorted(order) == list(range(8))
-        assert order == [clips.order(epoch)[place] for place in range(8)]
         labels = [int(label) for _, label in samples]
         assert labels == eight_videos.labels[order].tolist()
         orders.append(order)
     assert orders[0] != orders[1] != orders[2]
+
+
+def test_labelled_videos_come_again_until_they_are_half(eight_videos):
+    videos = Manifest(
+        eight_videos.root,
+        eight_videos.paths,
+        [0, -1, -1, 1, -1, -1, -1, -1],
+        ("walk", "run"),
+    )
+    stream = {"seed": 1, "augmentation": PLAIN, "labelled_share": 0.5}
+    clips = TrainingClips(videos, SPEC, **stream)
+    samples = [clips(number) for number in range(24)]
+    sources = [source_of(clip) for clip, _ in samples]
+    assert [int(label) for _, label in samples] == videos.labels[sources].tolist()
+    others, labelled = sources[::2], sources[1::2]
+    for start in (0, 6):
+        assert sorted(others[start : start + 6]) == [1, 2, 4, 5, 6, 7]
+    epochs = [labelled[start : start + 2] for start in range(0, 12, 2)]
+    assert {tuple(epoch) for epoch in epochs} == {(0, 3), (3, 0)}
+    enough = TrainingClips(videos, SPEC, **{**stream, "labelled_share": 0.25})
+    once = [source_of(enough(number)[0]) for number in range(8)]
+    assert sorted(once) == list(range(8))
+
+
+def test_a_bad_labelled_video_is_replaced_by_a_labelled_one(with_bad_files):
+    labels = np.full(len(with_bad_files), -1)
+    labels[[2, 8]] = 0  # the second is bad
+    videos = Manifest(with_bad_files.root, with_bad_files.paths, labels, ("walk",))
+    clips = TrainingClips(
+        videos,
+        SPEC,
+        seed=0,
+        augmentation=PLAIN,
+        labelled_share=0.5,
+        max_bad_share=1.0,
+    )
+    labelled = [clips(number) for number in range(1, 12, 2)]
+    assert {(source_of(clip), int(label)) for clip, label in labelled} == {(2, 0)}
 
 
 def test_samples_are_functions_of_seed_and_number(eight_videos):
@@ -57,7 +94,7 @@ def test_streams_of_numbers_do_not_meet(eight_videos):
     clips = TrainingClips(eight_videos, SPEC, seed=0)
     draws = [
         clips._rng(stream, *rest).integers(1 << 62)
-        for stream in (0, 1, 2)
+        for stream in (0, 1, 2, 3)
         for rest in ((0,), (0, 1), (1,), (1, 1), (1, 1, 1))
     ]
     assert len(set(draws)) == len(draws)

@@ -8,7 +8,7 @@ from keras_dynamonet.data.clip_sources import TrainingClips  # noqa: E402
 from keras_dynamonet.data.decoding import read_frames  # noqa: E402
 from keras_dynamonet.data.graph_clips import graph_clip_loader  # noqa: E402
 from keras_dynamonet.data.layouts import read_listing  # noqa: E402
-from keras_dynamonet.data.manifest import load_manifest  # noqa: E402
+from keras_dynamonet.data.manifest import Manifest, load_manifest  # noqa: E402
 from keras_dynamonet.data.packing import pack_videos  # noqa: E402
 from keras_dynamonet.data.service import service_dataset  # noqa: E402
 from keras_dynamonet.data.shard_writing import PackSettings  # noqa: E402
@@ -55,6 +55,19 @@ def test_every_video_once_an_epoch_in_another_order(packed):
         assert [int(label) for _, label in samples] == packed.labels[order].tolist()
         orders.append(order)
     assert orders[0] != orders[1]
+
+
+def test_labelled_videos_come_again_until_they_are_half(packed):
+    labels = [0, -1, -1, 1, -1, -1, -1, -1]
+    videos = Manifest(packed.root, packed.paths, labels, ("walk", "run"))
+    load = loader(videos, SPEC, labelled_share=0.5)
+    samples = [load(number) for number in range(24)]
+    sources = [source_of(clip.numpy()) for clip, _ in samples]
+    assert [int(label) for _, label in samples] == videos.labels[sources].tolist()
+    others, labelled = sources[::2], sources[1::2]
+    assert sorted(others[:6]) == sorted(others[6:]) == [1, 2, 4, 5, 6, 7]
+    epochs = [labelled[start : start + 2] for start in range(0, 12, 2)]
+    assert {tuple(epoch) for epoch in epochs} == {(0, 3), (3, 0)}
 
 
 def test_samples_are_functions_of_seed_and_number(packed):

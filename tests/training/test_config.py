@@ -37,6 +37,7 @@ def test_augmentation_defaults_are_those_of_the_data():
         ({"loss_warmup_epochs": -1.0}, "`loss_warmup_epochs` must not be negative"),
         ({"clip_norm": -1.0}, "`clip_norm` must not be negative"),
         ({"max_bad_share": 1.5}, r"`max_bad_share` must lie in \[0, 1\]"),
+        ({"labelled_share": 1.0}, r"`labelled_share` must lie in \[0, 1\)"),
         ({"validation_share": 1.0}, r"`validation_share` must lie in \[0, 1\)"),
         ({"momentum": 1.0}, r"`momentum` must lie in \[0, 1\)"),
         ({"dropout": 1.0}, r"`dropout` must lie in \[0, 1\)"),

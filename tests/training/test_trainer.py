@@ -10,7 +10,9 @@ import pytest
 from keras_dynamonet.data.layouts import read_listing
 from keras_dynamonet.data.manifest import load_manifest
 from keras_dynamonet.data.packing import pack_videos
+from keras_dynamonet.data.pipeline import training_dataset
 from keras_dynamonet.errors import UserError
+from keras_dynamonet.training import session
 from keras_dynamonet.training.evaluation import evaluate
 from keras_dynamonet.training.run_directory import RunDirectory, load_run_config
 from keras_dynamonet.training.trained_model import load_trained_model
@@ -68,7 +70,7 @@ def test_a_bad_file_is_replaced_and_listed(action_videos, tmp_path):
 
 
 def test_pretraining_on_frames_starts_a_classifier_that_also_sees_unlabelled_videos(
-    action_videos, tmp_path
+    action_videos, tmp_path, monkeypatch
 ):
     first = RunDirectory(tmp_path / "pretrain")
     config = tiny_config(
@@ -87,13 +89,21 @@ def test_pretraining_on_frames_starts_a_classifier_that_also_sees_unlabelled_vid
     with pytest.raises(UserError, match="was trained on frames alone"):
         _ = pretrained.class_names
 
+    labels = []
+
+    def with_labels_noted(*arguments, **settings):
+        dataset = training_dataset(*arguments, **settings)
+        labels.extend(label for _, label in dataset.take(5).unbatch())
+        return dataset
+
+    monkeypatch.setattr(session, "training_dataset", with_labels_noted)
     second = RunDirectory(tmp_path / "tuned")
     config = tiny_config(
-        action_videos / "train",
+        action_videos / "test",
         second.path,
         init=str(first.path),
         model={},
-        unlabelled=str(action_videos / "test"),
+        unlabelled=str(action_videos / "train"),
         validation_share=0.0,
         augment=False,
         optimizer="sgd",
@@ -103,6 +113,8 @@ def test_pretraining_on_frames_starts_a_classifier_that_also_sees_unlabelled_vid
     )
     result = train(config)
     assert result.steps == math.ceil((12 + 6) / 4)
+    # A third of the videos have a label, and half of the clips.
+    assert np.sum(np.array(labels) >= 0) == len(labels) / 2 == 10
     assert "accuracy" in result.history[0] and "val_loss" not in result.history[0]
     tuned = load_trained_model(second.path).model
     assert tuned.dtype_policy.name == "float32"
