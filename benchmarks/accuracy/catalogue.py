@@ -119,7 +119,7 @@ _FRAMES = [
     replace(
         experiment,
         name=f"{place}-{experiment.name}",
-        title=f"{place}: {experiment.title}",
+        group=place,
         clips=clips,
         epochs=epochs,
     )
@@ -127,7 +127,7 @@ _FRAMES = [
     for experiment in (
         Experiment(
             name=name,
-            group="frames",
+            group="",  # that of the place
             title=title,
             network=network,
             # Solved filters need a backbone for the classifier alone.

@@ -17,6 +17,9 @@ RIDGE = 1.0
 
 NEAREST = (1, 5, 10)
 
+STILL = 0.1 / 255
+"""Mean change of a pixel up to which a transition counts as still, in [0, 1]."""
+
 
 def frame_quality(
     clips: np.ndarray, next_frames: np.ndarray, kernel_size: int, segments: int = 1
@@ -25,6 +28,7 @@ def frame_quality(
 
     `floor` copies the last frame, `ceiling` is the best single filter in hindsight,
     `segments` the best filters of several segments in hindsight with their masks.
+    `psnr_` is that of all pixels together, `clip_psnr_` the mean over clips that move.
 
     Args:
         clips: `(n, T + 1, height, width, 3)`, uint8.
@@ -44,11 +48,17 @@ def frame_quality(
     if segments > 1:
         predictions["segments"] = segments_in_hindsight(frames, kernel_size, segments)
     last = real.shape[1] - 1
+    # The PSNR of a still picture has no limit, and says nothing of motion.
+    moved = np.abs(real - predictions["floor"]).mean(axis=(2, 3, 4))
+    moving = np.flatnonzero(moved.min(axis=1) > STILL)
     numbers = {}
     for part, place in (("observed", slice(0, last)), ("unseen", slice(last, None))):
         for name, predicted in predictions.items():
             pair = real[:, place], predicted[:, place]
             numbers[f"psnr_{part}_{name}"] = psnr(*pair)
+            numbers[f"clip_psnr_{part}_{name}"] = float(
+                np.mean([psnr(real[i, place], predicted[i, place]) for i in moving])
+            )
             numbers[f"ssim_{part}_{name}"] = 1 - float(SSIMFrameLoss()(*pair))
     return numbers
 

@@ -1,8 +1,8 @@
 """Frame prediction with one filter a transition and with several segments.
 
-Nothing is trained: filters are solved, and the forecast carries a share of the last
-motion on; a half is where its network starts. What is compared is therefore a function
-of the clips, and the intervals are over clips, paired:
+Nothing is trained: filters are solved, and the forecast carries the last motion on,
+which is where its network starts, or half of it. What is compared is therefore a
+function of the clips, and the intervals are over clips, paired:
 
     python -m benchmarks.accuracy.segments
 """
@@ -19,7 +19,7 @@ from benchmarks.accuracy.clips import LabelledClips, load_clips
 from benchmarks.accuracy.experiments import ClipSet, Experiment
 from benchmarks.accuracy.footage import Footage, load_footage
 from benchmarks.accuracy.intervals import mean_of
-from benchmarks.accuracy.measures import segments_in_hindsight
+from benchmarks.accuracy.measures import STILL, segments_in_hindsight
 from benchmarks.accuracy.training import NUM_FRAMES, make_network
 from keras_dynamonet.metrics import least_squares_prediction, psnr
 
@@ -30,11 +30,11 @@ SMALLEST = {"widths": (4, 4, 4, 4), "stem_width": 4}
 
 ROWS = {
     "copy the last frame": None,
-    "one filter": ({}, 0.5),
-    "2 segments": ({"segments": 2}, 0.5),
-    "3 segments": ({"segments": 3}, 0.5),
-    "one filter, all of the last motion": ({}, 1.0),
-    "2 segments, all of the last motion": ({"segments": 2}, 1.0),
+    "one filter": ({}, 1.0),
+    "2 segments": ({"segments": 2}, 1.0),
+    "3 segments": ({"segments": 3}, 1.0),
+    "one filter, half of the last motion": ({}, 0.5),
+    "2 segments, half of the last motion": ({"segments": 2}, 0.5),
 }
 """Options of the network, and the share of the last motion, by the title of the row."""
 
@@ -113,7 +113,7 @@ def spread(data: LabelledClips) -> np.ndarray:
     """
     clips = held_out_clips(data, NUM_FRAMES + 1, "natural")
     moved = np.abs(np.diff(clips.astype("int16"), axis=1)).mean(axis=(2, 3, 4))
-    clips = clips[moved.min(axis=1) > 0.1]
+    clips = clips[moved.min(axis=1) > 255 * STILL]
     return clips[np.linspace(0, len(clips) - 1, CLIPS).astype(int)]
 
 

@@ -3,7 +3,7 @@
 Every layer here gives the *motion part* `G` of the filters, `(batch, frames, k, k,
 channels or 1)`: what is added to the identity kernel. The generators start at `G = 0`,
 so that the first prediction of an untrained network is the last frame itself; the
-forecaster starts with half of the last motion.
+forecaster starts with all of the last motion.
 """
 
 import keras
@@ -171,8 +171,8 @@ class FilterForecaster(_FilterOutput):
 
     `G[T] = persistence * G[T-1] + 0.1 * mlp(10 * [G[T-context], ..., G[T-1]])`
 
-    `persistence` has one weight for each tap and starts at one half: what moved goes on
-    moving, with caution; the network, a hidden layer with ReLU, starts at zero.
+    `persistence` has one weight for each tap and starts at one: what moved goes on
+    moving; the network, a hidden layer with ReLU, starts at zero.
 
     Args:
         kernel_size: Odd side k.
@@ -205,7 +205,7 @@ class FilterForecaster(_FilterOutput):
         self.persistence = self.add_weight(
             name="persistence",
             shape=(self.weights_per_filter,),
-            initializer=keras.initializers.Constant(0.5),
+            initializer="ones",
         )
         inputs = min(self.context, transitions) * self.weights_per_filter
         self.hidden = keras.layers.Dense(

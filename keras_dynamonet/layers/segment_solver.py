@@ -14,6 +14,19 @@ _EVIDENCE = 4.0
 _SMALLEST_ERROR = 1e-7
 
 
+def neighbourhood_mean(images):
+    """The mean of the 3x3 pixels around each, `(images, height, width, channels)`.
+
+    Example:
+
+    >>> spot = ops.reshape(ops.one_hot(4, 9), (1, 3, 3, 1))
+    >>> round(float(neighbourhood_mean(spot)[0, 0, 0, 0]), 4)
+    0.1111
+    """
+    images = pad_border(images, _WINDOW // 2, "replicate")
+    return ops.average_pool(images, _WINDOW, strides=1, padding="valid")
+
+
 @keras.saving.register_keras_serializable(package="keras_dynamonet")
 class SegmentSolver(FilterSolver):
     """Solves for the filters of M segments that move differently.
@@ -143,8 +156,7 @@ class SegmentSolver(FilterSolver):
         predicted = predicted + offset * ops.sum(motion, axis=1, keepdims=True)
         errors = ops.square(change - predicted)
         errors = ops.reshape(errors, (-1, *grid, self.segments))
-        errors = pad_border(errors, _WINDOW // 2, "replicate")
-        errors = ops.average_pool(errors, _WINDOW, strides=1, padding="valid")
+        errors = neighbourhood_mean(errors)
         least = ops.min(errors, axis=-1, keepdims=True)
         noise = ops.mean(least, axis=(1, 2), keepdims=True) + _SMALLEST_ERROR
         # `errors - least` instead of `errors`: the same shares, no large exponents.

@@ -23,7 +23,7 @@ from keras_dynamonet.layers.filter_generator import (
 from keras_dynamonet.layers.filter_normalization import FilterNormalization
 from keras_dynamonet.layers.filter_solver import FilterSolver
 from keras_dynamonet.layers.frame_maps import FrameMaps
-from keras_dynamonet.layers.segment_solver import SegmentSolver
+from keras_dynamonet.layers.segment_solver import SegmentSolver, neighbourhood_mean
 
 GENERATOR_INPUTS = ("feature", "stage1", "stage2", "stage3", "stage4")
 
@@ -220,6 +220,9 @@ class SegmentedMotion:
 
     def _move(self, masks, forecast):
         """Masks of the next transition: each segment takes its own along."""
+        # Softer than what was seen: where a segment ends is known to a pixel or two.
+        images = neighbourhood_mean(ops.reshape(masks, (-1, *masks.shape[2:])))
+        masks = ops.reshape(images, (-1, *masks.shape[1:]))
         parts = masks, self.normalization(forecast)
         pairs = zip(*(split_channels(part) for part in parts), strict=True)
         moved = [ops.relu(self.mover([mask, filters])) for mask, filters in pairs]

@@ -20,10 +20,10 @@ def test_generators_start_at_the_identity():
     assert not np.any(pooled) and not np.any(by_frame)
 
 
-def test_forecaster_starts_with_half_of_the_last_motion():
+def test_forecaster_starts_with_the_last_motion():
     motion = random((2, 7, 3, 3, 1))
     forecast = FilterForecaster(3)(motion)
-    np.testing.assert_allclose(forecast, motion[:, -1:] / 2, atol=1e-6)
+    np.testing.assert_allclose(forecast, motion[:, -1:], atol=1e-6)
     assert not np.any(FilterForecaster(3)(0 * motion))
 
 
