@@ -34,9 +34,9 @@ FEW_CLIPS = 1 / 4
 """Share of the clips that a network learns from whose weights come from another."""
 
 EXPORTS = (
-    ("onnx", ("float32", "float16"), 64),
+    ("onnx", ("float32", "float16"), 128),
     ("onnx", ("int8",), 256),
-    ("tflite", ("float32", "float16"), 64),
+    ("tflite", ("float32", "float16"), 128),
     ("tflite", ("dynamic_range", "int8"), 256),
     ("saved_model", ("float32",), 64),
 )

@@ -14,12 +14,15 @@ Pairs = Mapping[str, tuple[np.ndarray, np.ndarray]]
 """Outputs of Keras and of an artefact, by name."""
 
 
+_MORE_VIDEOS = (
+    "compare on more videos (--data, --clips; among few, one close call decides), "
+    "or take --precision"
+)
 _REMEDIES = {
-    "int8": "Calibrate with more clips (--calibration-clips), compare on more videos "
-    "(--data, --clips; among few, one close call decides), or take --precision "
-    "float16.",
-    "dynamic_range": "Compare on more videos (--data, --clips; among few, one close "
-    "call decides), or take --precision float16.",
+    "int8": f"Calibrate with more clips (--calibration-clips), {_MORE_VIDEOS} float16.",
+    "dynamic_range": f"{_MORE_VIDEOS.capitalize()} float16.",
+    "bfloat16": f"{_MORE_VIDEOS.capitalize()} float16.",
+    "float16": f"{_MORE_VIDEOS.capitalize()} float32.",
 }
 
 

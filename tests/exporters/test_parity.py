@@ -105,19 +105,25 @@ def test_tolerance_follows_the_precision():
 
 
 @pytest.mark.parametrize(
-    ("precision", "received", "told"),
+    ("precision", "received", "instead"),
     [
-        ("int8", {"logits": PROBABILITIES[::-1]}, True),
-        ("dynamic_range", {"logits": PROBABILITIES[::-1]}, True),
-        ("float32", {"logits": PROBABILITIES[::-1]}, False),
-        ("int8", {}, False),
+        ("int8", {"logits": PROBABILITIES[::-1]}, "float16"),
+        ("dynamic_range", {"logits": PROBABILITIES[::-1]}, "float16"),
+        ("bfloat16", {"logits": PROBABILITIES[::-1]}, "float16"),
+        ("float16", {"logits": PROBABILITIES[::-1]}, "float32"),
+        ("float32", {"logits": PROBABILITIES[::-1]}, None),
+        ("int8", {}, None),
     ],
 )
-def test_eight_bits_that_differ_come_with_a_remedy(precision, received, told):
+def test_rounding_that_tells_comes_with_a_remedy(precision, received, instead):
     report = compare("a", {"logits": PROBABILITIES}, received, precision=precision)
     with pytest.raises(ParityError) as caught:
         report.raise_if_failed()
-    assert ("or take --precision float16" in str(caught.value)) == told
+    message = str(caught.value)
+    if instead is None:
+        assert "--precision" not in message
+    else:
+        assert message.endswith(f", or take --precision {instead}.")
 
 
 def test_filters_have_a_tolerance_of_their_own():
