@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from keras_dynamonet.bulk import ENGINES
 from keras_dynamonet.bulk.job import BulkJob
-from keras_dynamonet.cli.number_types import at_least, positive
+from keras_dynamonet.cli.argument_types import at_least, positive
 from keras_dynamonet.cli.output import (
     load_tensorflow,
     print_json,

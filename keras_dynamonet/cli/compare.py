@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
+from keras_dynamonet.cli.argument_types import at_least, local_path
 from keras_dynamonet.cli.flags import add_model_argument
-from keras_dynamonet.cli.number_types import at_least
 from keras_dynamonet.cli.output import (
     load_tensorflow,
     print_json,
@@ -63,7 +63,10 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="accuracy: part of DATA (default: test where there is one)",
     )
     parser.add_argument(
-        "--out", metavar="FOLDER", help="also write parity.json and parity.md there"
+        "--out",
+        type=local_path,
+        metavar="FOLDER",
+        help="also write parity.json and parity.md there",
     )
     parser.add_argument("--json", action="store_true", help="print JSON on stdout")
     parser.set_defaults(run=run)

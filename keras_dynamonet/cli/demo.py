@@ -6,8 +6,8 @@ import time
 from dataclasses import replace
 from typing import Any
 
+from keras_dynamonet.cli.argument_types import at_least, local_path
 from keras_dynamonet.cli.demo_settings import QUICK, DemoFolder, DemoSettings
-from keras_dynamonet.cli.number_types import at_least
 from keras_dynamonet.cli.output import load_tensorflow, print_json, result_console, say
 
 DEFAULT_OUT = "runs/demo"
@@ -38,6 +38,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     full = DemoSettings()
     parser.add_argument(
         "--out",
+        type=local_path,
         metavar="FOLDER",
         default=DEFAULT_OUT,
         help=f"folder for everything (default: {DEFAULT_OUT})",

@@ -2,6 +2,7 @@
 
 import argparse
 
+from keras_dynamonet.cli.argument_types import local_path
 from keras_dynamonet.cli.bulk_flags import (
     add_bulk_flags,
     add_view_flags,
@@ -32,7 +33,11 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     add_model_argument(parser)
     parser.add_argument("data", metavar="DATA", help="videos, in any layout")
     parser.add_argument(
-        "--out", metavar="DIR", required=True, help="folder to write to"
+        "--out",
+        type=local_path,
+        metavar="DIR",
+        required=True,
+        help="folder to write to",
     )
     add_view_flags(parser)
     add_bulk_flags(parser)

@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
+from keras_dynamonet.cli.argument_types import at_least, local_path, share
 from keras_dynamonet.cli.flags import add_model_argument
-from keras_dynamonet.cli.number_types import at_least, share
 from keras_dynamonet.cli.output import (
     load_tensorflow,
     make_table,
@@ -62,7 +62,10 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="stop when more than this share cannot be read (default: 0.1)",
     )
     parser.add_argument(
-        "--out", metavar="FOLDER", help="where to write (default: RUN/evaluation)"
+        "--out",
+        type=local_path,
+        metavar="FOLDER",
+        help="where to write (default: RUN/evaluation)",
     )
     parser.add_argument(
         "--json", action="store_true", help="print the model card as JSON"

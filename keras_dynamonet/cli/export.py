@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
+from keras_dynamonet.cli.argument_types import at_least, local_path
 from keras_dynamonet.cli.flags import add_model_argument
-from keras_dynamonet.cli.number_types import at_least
 from keras_dynamonet.cli.output import (
     load_tensorflow,
     print_json,
@@ -64,7 +64,10 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="folder that the paths in a list start from, that of RUN's data, too",
     )
     parser.add_argument(
-        "--out", metavar="FOLDER", help="where to write (default: RUN/export)"
+        "--out",
+        type=local_path,
+        metavar="FOLDER",
+        help="where to write (default: RUN/export)",
     )
     parser.add_argument(
         "--name", default="model", help="base of the file names (default: model)"
@@ -100,6 +103,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     _add_engine_options(parser.add_argument_group("tensorrt"))
     parser.add_argument(
         "--serving",
+        type=local_path,
         metavar="DIR",
         help="write a SavedModel as a new version into a folder with all files that "
         "TensorFlow Serving needs; without --format nothing else is written",

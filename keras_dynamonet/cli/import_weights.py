@@ -4,7 +4,7 @@ import argparse
 import contextlib
 from pathlib import Path
 
-from keras_dynamonet.cli.number_types import at_least
+from keras_dynamonet.cli.argument_types import at_least, local_path
 from keras_dynamonet.cli.output import load_tensorflow, print_json, say
 from keras_dynamonet.errors import UsageError, UserError
 from keras_dynamonet.files import atomic_path
@@ -38,7 +38,11 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="a .pth or .safetensors file; or a .keras model, to export",
     )
     parser.add_argument(
-        "--out", required=True, metavar="FILE", help=".keras, or .safetensors to export"
+        "--out",
+        type=local_path,
+        required=True,
+        metavar="FILE",
+        help=".keras, or .safetensors to export",
     )
     parser.add_argument(
         "--arch",
@@ -77,7 +81,10 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="write a DynamoNet around the network, with the same logits at first",
     )
     parser.add_argument(
-        "--report", metavar="FILE", help="also write what became of each tensor (JSON)"
+        "--report",
+        type=local_path,
+        metavar="FILE",
+        help="also write what became of each tensor (JSON)",
     )
     parser.add_argument(
         "--json", action="store_true", help="print a summary as JSON on stdout"

@@ -4,7 +4,7 @@ import argparse
 import json
 import time
 
-from keras_dynamonet.cli.number_types import at_least, positive
+from keras_dynamonet.cli.argument_types import at_least, local_path, positive
 from keras_dynamonet.cli.output import print_json, say, step_progress
 from keras_dynamonet.data.mocap.benchmark import (
     DEFAULT_CLIPS_PER_CLASS,
@@ -34,7 +34,12 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         description=DESCRIPTION,
         epilog=EXAMPLE,
     )
-    parser.add_argument("out", metavar="OUT", help="a new folder, or one to complete")
+    parser.add_argument(
+        "out",
+        type=local_path,
+        metavar="OUT",
+        help="a new folder, or one to complete",
+    )
     parser.add_argument(
         "--track",
         choices=tuple(TRACKS),

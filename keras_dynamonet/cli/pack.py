@@ -3,7 +3,7 @@
 import argparse
 import time
 
-from keras_dynamonet.cli.number_types import at_least, positive, share
+from keras_dynamonet.cli.argument_types import at_least, local_path, positive, share
 from keras_dynamonet.cli.output import print_json, result_console, say, step_progress
 
 EXAMPLES = """\
@@ -28,7 +28,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         epilog=EXAMPLES,
     )
     parser.add_argument("data", metavar="DATA", help="folder or list of videos")
-    parser.add_argument("out", metavar="OUT", help="folder to write")
+    parser.add_argument("out", type=local_path, metavar="OUT", help="folder to write")
     parser.add_argument(
         "--layout", default="auto", help="how DATA is laid out (default: recognised)"
     )

@@ -5,13 +5,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from keras_dynamonet.cli.argument_types import at_least, local_path, positive
 from keras_dynamonet.cli.bulk_flags import (
     add_bulk_flags,
     given_bulk_flags,
     run_bulk_program,
 )
 from keras_dynamonet.cli.flags import add_model_argument
-from keras_dynamonet.cli.number_types import at_least, positive
 from keras_dynamonet.cli.output import (
     fail,
     load_tensorflow,
@@ -96,10 +96,16 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="from one moment to the next (default: half a clip)",
     )
     parser.add_argument(
-        "--csv", metavar="FILE", help="write every moment's probabilities"
+        "--csv",
+        type=local_path,
+        metavar="FILE",
+        help="write every moment's probabilities",
     )
     parser.add_argument(
-        "--annotate", metavar="OUT.mp4", help="write the video with its actions drawn"
+        "--annotate",
+        type=local_path,
+        metavar="OUT.mp4",
+        help="write the video with its actions drawn",
     )
     parser.add_argument(
         "--stdin",
@@ -129,7 +135,10 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "any number of videos", "VIDEO is a folder or list in any layout"
     )
     bulk.add_argument(
-        "--out", metavar="DIR", help="write Parquet files there, one row a video"
+        "--out",
+        type=local_path,
+        metavar="DIR",
+        help="write Parquet files there, one row a video",
     )
     add_bulk_flags(bulk)
     parser.add_argument(

@@ -4,7 +4,7 @@ import argparse
 import dataclasses
 import time
 
-from keras_dynamonet.cli.number_types import at_least
+from keras_dynamonet.cli.argument_types import at_least
 from keras_dynamonet.cli.output import (
     print_json,
     result_console,

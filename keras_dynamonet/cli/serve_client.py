@@ -4,7 +4,7 @@ import argparse
 import json
 from pathlib import Path
 
-from keras_dynamonet.cli.number_types import at_least, positive
+from keras_dynamonet.cli.argument_types import at_least, positive
 from keras_dynamonet.cli.output import (
     load_tensorflow,
     make_table,

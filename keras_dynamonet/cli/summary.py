@@ -2,7 +2,7 @@
 
 import argparse
 
-from keras_dynamonet.cli.number_types import at_least
+from keras_dynamonet.cli.argument_types import at_least
 from keras_dynamonet.cli.output import (
     load_tensorflow,
     make_table,

@@ -6,6 +6,7 @@ import dataclasses
 import logging
 from typing import TYPE_CHECKING, Any
 
+from keras_dynamonet.cli.argument_types import local_path
 from keras_dynamonet.cli.flags import add_setting_flags, given_settings
 from keras_dynamonet.cli.losses_line import epoch_line
 from keras_dynamonet.cli.output import (
@@ -86,6 +87,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         _add_machine_flags(parser)
         parser.add_argument(
             "--run",
+            type=local_path,
             metavar="RUN",
             dest="run_dir",
             help=f"folder to write the run to (default: {parser.get_default('home')})",

@@ -38,6 +38,33 @@ def test_every_program_has_help_with_an_example(name, capsys):
     assert "example" in text
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("train", "videos", "--run"),
+        ("pretrain", "videos", "--run"),
+        ("demo", "--out"),
+        ("evaluate", "run", "videos", "--out"),
+        ("predict", "run", "a.mp4", "--out"),
+        ("predict", "run", "a.mp4", "--annotate"),
+        ("predict", "run", "a.mp4", "--csv"),
+        ("embed", "run", "videos", "--out"),
+        ("export", "run", "--out"),
+        ("export", "run", "--serving"),
+        ("compare", "run", "a.onnx", "--out"),
+        ("import-weights", "a.pt", "--out"),
+        ("import-weights", "a.pt", "--out", "a.keras", "--report"),
+        ("pack", "videos"),
+        ("mocap",),
+    ],
+)
+def test_results_are_not_written_to_addresses(words, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main([*words, "s3://bucket/out"])
+    message = capsys.readouterr().err
+    assert "s3://bucket/out: is an address; results are written to folders" in message
+
+
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_texts_of_the_list_are_those_of_the_programs(name):
     """What `dynamonet --help` says is what the module of the program says."""

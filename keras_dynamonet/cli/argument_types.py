@@ -1,8 +1,10 @@
-"""Numbers on the command line: those that make no sense are bad usage at once."""
+"""Values on the command line: those that make no sense are bad usage at once."""
 
 import argparse
 import math
 from collections.abc import Callable
+
+from keras_dynamonet.errors import UserError
 
 
 def at_least(smallest: int) -> Callable[[str], int]:
@@ -54,6 +56,23 @@ def share(text: str) -> float:
     if not 0 <= number <= 1:
         raise argparse.ArgumentTypeError(f"must lie in [0, 1]. Received: {text}.")
     return number
+
+
+def local_path(text: str) -> str:
+    """A `type` for argparse: a file or folder to write, which lies on this machine.
+
+    Example:
+
+    >>> local_path("runs/first")
+    'runs/first'
+    """
+    from keras_dynamonet.data.places import local_folder
+
+    try:
+        local_folder(text)
+    except UserError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
 
 
 def _read(text: str) -> float:
