@@ -120,7 +120,7 @@ def table(title: str, results: dict[str, Result], batch: int) -> Table:
 
 
 def measure(arguments: argparse.Namespace) -> list[Table]:
-    """Two tables for each batch size."""
+    """A table for each race and batch size."""
     folder = prepare(
         arguments.folder,
         arguments.preset,
@@ -131,10 +131,13 @@ def measure(arguments: argparse.Namespace) -> list[Table]:
     for batch in arguments.batch:
         everyone = contestants(str(folder), batch, arguments.threads)
         wanted = arguments.only or [contestant.name for contestant in everyone]
+        raced = set()
         for title, enters in RACES.items():
             entered = [c for c in everyone if c.name in wanted and enters(c.name)]
-            if not entered:
+            names = {contestant.name for contestant in entered}
+            if names <= raced:
                 continue
+            raced |= names
             results = race(
                 entered,
                 tolerances=TOLERANCES,

@@ -51,8 +51,8 @@ def training_batches(
     """Batches without end: every clip once an epoch, in a new order.
 
     A clip starts at a random frame, half of the clips are mirrored, and brightness
-    varies by a fifth. Of clips with and without a label each make half of a batch, as
-    in `dynamonet train --unlabelled`.
+    varies by a fifth. Where fewer than half have a label, half of a batch does, as in
+    `dynamonet train --unlabelled`, and clips with and without have epochs of their own.
 
     Args:
         data: Clips with at least `num_frames` frames.
@@ -67,8 +67,11 @@ def training_batches(
     rng = np.random.default_rng(seed)
     spare = data.clips.shape[1] - num_frames + 1
     labelled = data.labels >= 0
-    parts = [np.flatnonzero(part) for part in (labelled, ~labelled) if part.any()]
-    turns = [_turns(part, batch_size // len(parts), rng) for part in parts]
+    few = 0 < labelled.mean() < 0.5
+    parts = (labelled, ~labelled) if few else (np.ones_like(labelled),)
+    turns = [
+        _turns(np.flatnonzero(part), batch_size // len(parts), rng) for part in parts
+    ]
     while True:
         chosen = np.concatenate([next(turn) for turn in turns])
         clips = []

@@ -56,9 +56,9 @@ def frame_quality(
         for name, predicted in predictions.items():
             pair = real[:, place], predicted[:, place]
             numbers[f"psnr_{part}_{name}"] = psnr(*pair)
-            numbers[f"clip_psnr_{part}_{name}"] = float(
-                np.mean([psnr(real[i, place], predicted[i, place]) for i in moving])
-            )
+            by_clip = [psnr(real[i, place], predicted[i, place]) for i in moving]
+            if by_clip:
+                numbers[f"clip_psnr_{part}_{name}"] = float(np.mean(by_clip))
             numbers[f"ssim_{part}_{name}"] = 1 - float(SSIMFrameLoss()(*pair))
     return numbers
 

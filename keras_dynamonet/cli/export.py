@@ -164,6 +164,7 @@ def _add_engine_options(group) -> None:
     )
     group.add_argument(
         "--timing-cache",
+        type=local_path,
         metavar="FILE",
         help="keeps the timings of kernels between builds; only for flavour tensorrt",
     )

@@ -135,9 +135,10 @@ class TrainingClips:
                 if clip is not None:
                     break
             else:
+                kind = ("unlabelled ", "labelled ")[group] if self._mix.mixed else ""
                 raise UserError(
-                    f"None of the {count} videos under {self.manifest.root} gives a "
-                    "clip. `dynamonet scan DATA` says why."
+                    f"None of the {count} {kind}videos under {self.manifest.root} "
+                    "gives a clip. `dynamonet scan DATA` says why."
                 )
         return clip, self.manifest.labels[index]
 

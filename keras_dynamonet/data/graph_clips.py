@@ -36,8 +36,8 @@ def graph_clip_loader(
     """Makes the function from the number of a sample to (clip, label).
 
     Args:
-        manifest: Packed videos only; their places become constants of the graph, 24
-            bytes a video.
+        manifest: Packed videos only; their places become constants of the graph, 16
+            bytes a video, 24 with a share of labelled ones.
         spec: Shape and pace of the clips; short videos cannot be skipped.
         seed: Not negative.
         augmentation: What may vary from clip to clip.
@@ -58,10 +58,10 @@ def graph_clip_loader(
     shards, shard_numbers, offsets = _places(manifest)
     labels = np.asarray(manifest.labels)
     mix = LabelMix(labels, labelled_share)
-    videos = tf.RaggedTensor.from_row_lengths(
-        np.concatenate(mix.groups), [len(group) for group in mix.groups]
-    )
-    counts = videos.row_lengths()
+    counts = tf.constant([len(group) for group in mix.groups], tf.int64)
+    starts = tf.cumsum(counts, exclusive=True)
+    # One group is all videos in their order, and needs no list of them.
+    videos = tf.constant(np.concatenate(mix.groups)) if mix.mixed else None
 
     def load(sample: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         group, number = mix.turn(sample)
@@ -71,7 +71,7 @@ def graph_clip_loader(
             [tf.constant(seed, tf.int64), epoch * len(mix.groups) + group]
         )
         place = tf.random.experimental.index_shuffle(place, stream, counts[group] - 1)
-        index = videos[group][place]
+        index = place if videos is None else tf.gather(videos, starts[group] + place)
         record = _read_record(
             tf.gather(shards, tf.gather(shard_numbers, index)),
             tf.gather(offsets, index),

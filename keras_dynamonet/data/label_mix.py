@@ -1,17 +1,18 @@
 """How videos with and without labels take turns in the training stream."""
 
 from collections.abc import Sequence
-from fractions import Fraction
 
 import numpy as np
+
+_MILLION = 10**6
 
 
 class LabelMix:
     """Which videos sample n is drawn from: a pure function of n, evenly spread.
 
     Where labels are rarer than they should be, the labelled videos and the others are
-    two streams, `floor(n * share)` of the first n samples being labelled. Else all
-    videos are one stream.
+    two streams, `floor(n * share)` of the first n samples being labelled, the share in
+    millionths. Else all videos are one stream.
 
     Args:
         labels: Of every video, -1 for none.
@@ -41,18 +42,21 @@ class LabelMix:
         known = np.count_nonzero(labelled)
         if 0 < known < labelled_share * len(labels):
             self.groups = np.flatnonzero(~labelled), np.flatnonzero(labelled)
-            # Whole numbers count exactly however long the stream is.
-            self._share = Fraction(labelled_share).limit_denominator(10**6)
+            # Whole numbers count exactly however long the stream is; both kinds come.
+            millionths = round(labelled_share * _MILLION)
+            self._millionths = min(max(millionths, 1), _MILLION - 1)
         else:
             # Without a list: a billion videos are a range.
             self.groups = (range(len(labels)),)
-            self._share = Fraction(0)
+            self._millionths = 0
+
+    @property
+    def mixed(self) -> bool:
+        """Whether there are two groups."""
+        return len(self.groups) > 1
 
     def turn(self, sample):
         """Group and number in its stream of a sample, whole numbers or tensors."""
-        before, after = (
-            n * self._share.numerator // self._share.denominator
-            for n in (sample, sample + 1)
-        )
+        before, after = (n * self._millionths // _MILLION for n in (sample, sample + 1))
         group = after - before
         return group, group * before + (1 - group) * (sample - before)

@@ -42,7 +42,8 @@ def training_dataset(
     """The endless stream of training batches, from `start_step` on.
 
     Batch s depends on `seed` and s alone: every video comes once an epoch, each epoch
-    in another order; starting at step s gives what skipping s batches gives.
+    in another order (but for `labelled_share`); starting at step s gives what skipping
+    s batches gives.
 
     Args:
         manifest: The videos; label -1 is passed on for unlabelled ones.
@@ -53,7 +54,8 @@ def training_dataset(
         augmentation: What may vary from clip to clip; None for the defaults.
         labelled_share: Least share of the clips that have a label, in [0, 1). Where
             the manifest has less, labelled and other videos make two such streams that
-            take turns, so that the labelled ones come again more often.
+            take turns, so that the labelled ones come again more often, and as many
+            steps as there are videos show some of the others only later.
         start_step: Number of the first batch.
         bad_files: What to do with a video that cannot be read: `"raise"`, `"skip"`
             (another video takes its place) or `"resample"` (first other clips of the

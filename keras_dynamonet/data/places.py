@@ -31,7 +31,8 @@ def local_folder(path: str | os.PathLike) -> Path:
     Raises:
         UserError: It is an address: files elsewhere are read only.
     """
-    if is_remote(path):
+    # `file:` ones, too: they would become a folder of that name.
+    if "://" in os.fspath(path):
         raise UserError(
             f"{os.fspath(path)}: is an address; results are written to folders of "
             "this machine. Name one here, and copy it when it is done."

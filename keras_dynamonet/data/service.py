@@ -34,10 +34,11 @@ def service_dataset(
 ) -> "tf.data.Dataset":
     """The endless stream of training batches, read and decoded by a tf.data service.
 
-    Each sample number goes to one worker, so that every video comes once an epoch, but
-    clips arrive in the order in which the workers finish them: with more than one
-    worker two runs differ in which clips share a batch, and a resumed run may repeat
-    or miss the few that were on their way. A worker that dies takes those with it.
+    Each sample number goes to one worker, so that every video comes as often as in
+    `training_dataset`, but clips arrive in the order in which the workers finish them:
+    with more than one worker two runs differ in which clips share a batch, and a
+    resumed run may repeat or miss the few that were on their way. A worker that dies
+    takes those with it.
     Bad records end the run: scan packed data before.
 
     Args:

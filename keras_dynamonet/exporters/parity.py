@@ -14,16 +14,15 @@ Pairs = Mapping[str, tuple[np.ndarray, np.ndarray]]
 """Outputs of Keras and of an artefact, by name."""
 
 
-_MORE_VIDEOS = (
-    "compare on more videos (--data, --clips; among few, one close call decides), "
-    "or take --precision"
-)
-_REMEDIES = {
-    "int8": f"Calibrate with more clips (--calibration-clips), {_MORE_VIDEOS} float16.",
-    "dynamic_range": f"{_MORE_VIDEOS.capitalize()} float16.",
-    "bfloat16": f"{_MORE_VIDEOS.capitalize()} float16.",
-    "float16": f"{_MORE_VIDEOS.capitalize()} float32.",
+_FINER = {
+    "int8": "float16",
+    "dynamic_range": "float16",
+    "bfloat16": "float16",
+    "float16": "float32",
 }
+"""The precision to take where another rounds too coarsely."""
+
+_NOT_FINITE = "the artefact gives values that are not finite"
 
 
 class ParityError(UserError):
@@ -38,10 +37,26 @@ class ParityError(UserError):
         failed = [entry for entry in report.entries if not entry.passed]
         reasons = "; ".join(f"{e.output}: {', '.join(e.problems)}" for e in failed)
         message = f"{report.artefact}: differs from Keras and was not kept ({reasons})."
-        remedy = _REMEDIES.get(report.precision)
-        if any(entry.cosine is None for entry in failed):
-            remedy = None  # nothing could be compared
+        remedy = _remedy(report.precision, failed)
         super().__init__(f"{message} {remedy}" if remedy else message)
+
+
+def _remedy(precision: str, failed: Sequence["OutputParity"]) -> str | None:
+    """What to do about outputs that differ; None where rounding is not to blame."""
+    compared = all(e.cosine is not None or _NOT_FINITE in e.problems for e in failed)
+    if precision not in _FINER or not compared:
+        return None
+    ways = []
+    if precision == "int8":
+        ways.append("calibrate with more clips (--calibration-clips)")
+    if all(entry.agrees_too_seldom and len(entry.problems) == 1 for entry in failed):
+        ways.append(
+            "compare on more videos (--data, --clips; among few, one close call "
+            "decides)"
+        )
+    ways.append(f"take --precision {_FINER[precision]}")
+    text = ", or ".join([", ".join(ways[:-1]), ways[-1]] if len(ways) > 1 else ways)
+    return f"{text[0].upper()}{text[1:]}."
 
 
 @dataclass(frozen=True)
@@ -107,6 +122,12 @@ class OutputParity:
     def passed(self) -> bool:
         """Whether every condition holds."""
         return not self.problems
+
+    @property
+    def agrees_too_seldom(self) -> bool:
+        """Whether too few clips have the same class first."""
+        top1 = self.top1_agreement
+        return top1 is not None and top1 < self.tolerance.top1
 
 
 @dataclass(frozen=True)
@@ -266,9 +287,11 @@ def _unfit(expected, received):
         return f"has shape {received.shape} instead of {expected.shape}"
     if not expected.size:
         return "no clips were compared"
+    if not np.all(np.isfinite(expected)):
+        return "Keras gives values that are not finite"
+    if not np.all(np.isfinite(received)):
+        return _NOT_FINITE
     for owner, value in (("Keras", expected), ("the artefact", received)):
-        if not np.all(np.isfinite(value)):
-            return f"{owner} gives values that are not finite"
         if np.all(value == value[:1] if len(value) > 1 else value == value.flat[0]):
             return f"{owner} gives a constant, which proves nothing"
     return None

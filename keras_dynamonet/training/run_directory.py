@@ -224,7 +224,8 @@ def load_run_config(run: RunDirectory) -> TrainConfig:
     """
     if not run.config.exists():
         raise UserError(f"{run.path}: holds no run (no config.json).")
-    settings = load_settings(run.config)
+    # Runs from before this setting took clips as they come, and go on so.
+    settings = {"labelled_share": 0.0, **load_settings(run.config)}
     return from_settings(TrainConfig, {**settings, "run_dir": str(run.path)})
 
 

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from benchmarks.accuracy.imposed_motion import MOTIONS, moving_clips, read_motions
 from benchmarks.accuracy.measures import (
@@ -26,6 +27,22 @@ def test_quality_between_floor_and_ceilings():
     np.testing.assert_allclose([unseen["floor"], unseen["model"]], copied, rtol=1e-4)
     assert unseen["floor"] < unseen["ceiling"] < unseen["segments"] - 3
     assert numbers["ssim_unseen_floor"] < numbers["ssim_unseen_segments"] <= 1
+    for name, value in unseen.items():  # of one clip
+        assert numbers[f"clip_psnr_unseen_{name}"] == pytest.approx(value)
+
+
+def test_still_clips_have_no_part_in_the_mean_over_clips():
+    moving, _ = square_before_still_background(1, 2, count=4)
+    moving = np.round(255 * moving).astype("uint8")
+    still = np.repeat(moving[:, :1], moving.shape[1], axis=1)
+    found = [
+        frame_quality(clips, clips[:, :-1] / np.float32(255), kernel_size=5)
+        for clips in (moving, np.concatenate([moving, still]), still)
+    ]
+    key = "clip_psnr_observed_model"
+    assert found[0][key] == pytest.approx(found[1][key])
+    assert found[0]["psnr_observed_model"] < found[1]["psnr_observed_model"] - 2
+    assert key not in found[2]
 
 
 def test_hindsight_has_the_shape_of_the_inner_frames():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks.accuracy import training
+from benchmarks.accuracy.batches import training_batches
 from benchmarks.accuracy.clips import LabelledClips
 from benchmarks.accuracy.experiments import ClipSet, Experiment
 
@@ -61,3 +62,8 @@ def test_few_labels(tmp_path, unlabelled, clips_seen):
     data = trainer._labelled(trainer._data["train"], seed=0)
     assert len(data) == clips_seen
     assert np.count_nonzero(data.labels >= 0) == 8
+    batches = training_batches(data, num_frames=3, batch_size=4, seed=0)
+    labels = [next(batches)[1] for _ in range(3)]
+    assert np.count_nonzero(np.array(labels) >= 0, axis=1).tolist() == (
+        [2, 2, 2] if unlabelled else [4, 4, 4]
+    )

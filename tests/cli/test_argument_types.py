@@ -24,6 +24,7 @@ def test_values_are_read():
         (share, "1.5", "must lie in [0, 1]. Received: 1.5."),
         (share, "nan", "must lie in [0, 1]. Received: nan."),
         (local_path, "s3://bucket/run", "s3://bucket/run: is an address; results"),
+        (local_path, "file:///run", "file:///run: is an address; results"),
     ],
 )
 def test_others_are_refused(read, text, message):

@@ -51,6 +51,7 @@ def test_every_program_has_help_with_an_example(name, capsys):
         ("embed", "run", "videos", "--out"),
         ("export", "run", "--out"),
         ("export", "run", "--serving"),
+        ("export", "run", "--timing-cache"),
         ("compare", "run", "a.onnx", "--out"),
         ("import-weights", "a.pt", "--out"),
         ("import-weights", "a.pt", "--out", "a.keras", "--report"),

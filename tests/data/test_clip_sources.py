@@ -74,6 +74,15 @@ def test_a_bad_labelled_video_is_replaced_by_a_labelled_one(with_bad_files):
     assert {(source_of(clip), int(label)) for clip, label in labelled} == {(2, 0)}
 
 
+def test_videos_with_a_label_that_are_all_bad_are_said_to_be_so(with_bad_files):
+    labels = np.full(len(with_bad_files), -1)
+    labels[8:10] = 0
+    videos = Manifest(with_bad_files.root, with_bad_files.paths, labels, ("walk",))
+    clips = TrainingClips(videos, SPEC, seed=0, labelled_share=0.5, max_bad_share=1.0)
+    with pytest.raises(UserError, match="None of the 2 labelled videos under .* gives"):
+        clips(1)
+
+
 def test_samples_are_functions_of_seed_and_number(eight_videos):
     first = TrainingClips(eight_videos, SPEC, seed=5)
     again = TrainingClips(eight_videos, SPEC, seed=5)

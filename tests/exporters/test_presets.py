@@ -69,7 +69,7 @@ def test_every_format(preset, tmp_path):
     ("preset", "options"),
     [
         ("nano-16f", {}),
-        ("nano-16f", {"dtype": "mixed_bfloat16"}),
+        ("nano-16f", {"dtype": "mixed_bfloat16", "segments": 2}),
         ("resnext101-32f", {}),
         ("stc-resnext101-64f", {}),
     ],

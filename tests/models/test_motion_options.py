@@ -111,15 +111,18 @@ def test_frames_of_segments_are_blended_by_their_masks():
 
 
 def test_the_forecast_moves_the_masks():
+    """A square of 3x3 pixels moves to the right by one, and its border is soft."""
     model = tiny_dynamonet(segments=2)
-    masks = np.zeros((1, 1, 5, 5, 2), "float32")
+    masks = np.zeros((1, 1, 7, 7, 2), "float32")
     masks[..., 0] = 1
-    masks[0, 0, 2, 2] = 0, 1
+    masks[0, 0, 2:5, 1:4] = 0, 1
     forecast = np.zeros((1, 1, 3, 3, 2), "float32")
-    forecast[0, 0, 1, 1, 1], forecast[0, 0, 1, 0, 1] = -1, 1  # right by one pixel
-    moved = np.array(model.motion._move(masks, forecast))
-    assert moved[0, 0, 2, 3, 1] > 0.49  # both claim it
-    assert moved[0, 0, 2, 1, 1] < 0.01
+    forecast[0, 0, 1, 1, 1], forecast[0, 0, 1, 0, 1] = -1, 1
+    moved = np.array(model.motion._move(masks, forecast))[0, 0, :, :, 1]
+    # Both segments claim what was and will be: by 9 of 9 pixels and 3 of 9, 4 and 3.
+    assert moved[3, 3] == pytest.approx(9 / 12, abs=1e-2)
+    assert moved[2, 2] == pytest.approx(4 / 7, abs=1e-2)
+    assert moved[3, 6] < 0.01
 
 
 @pytest.mark.parametrize(
