@@ -59,6 +59,15 @@ def test_configuration_is_kept(trained_run, action_videos):
     assert load_run_config(trained_run.run) == config
 
 
+def test_a_run_from_before_labelled_videos_came_again_goes_on_as_it_was(
+    trained_run, tmp_path
+):
+    settings = json.loads(trained_run.run.config.read_text())
+    assert settings.pop("labelled_share") == 0.5
+    (tmp_path / "config.json").write_text(json.dumps(settings))
+    assert load_run_config(RunDirectory(tmp_path)).labelled_share == 0.0
+
+
 def test_a_bad_file_is_replaced_and_listed(action_videos, tmp_path):
     data = shutil.copytree(action_videos, tmp_path / "data")
     (data / "train" / "left" / "broken.mp4").write_bytes(b"not a video")
