@@ -58,7 +58,10 @@ def test_solved_filters_recover_whole_shifts_of_scenes_never_seen(kernel_size, r
     keras.utils.set_random_seed(0)
     backbone = tiny_backbone(size=size)
     model = DynamoNet(backbone, 3, filter_source="solved", kernel_size=kernel_size)
-    # The observed transitions need no training.
+    # Motion that goes on needs no training; where the forecast halves it, it learns to.
+    assert min(recovered_decibels(model, unknown)) >= 40
+    persistence = model.motion.forecaster.persistence
+    persistence.assign(0.5 * persistence)
     observed, unseen = recovered_decibels(model, unknown)
     assert observed >= 40 > unseen
     known = shifted_clips(shifts * (4 - reach), size=size)
