@@ -56,10 +56,7 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
             raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
         raise
     finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary)
-        else:
-            temporary.unlink(missing_ok=True)
+        _remove(temporary)
 
 
 def remove_written(folder: Path, written: Iterable[Path]) -> list[str]:
@@ -73,10 +70,7 @@ def remove_written(folder: Path, written: Iterable[Path]) -> list[str]:
         The names of what else is there, which belongs to somebody else.
     """
     for path in written:
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
+        _remove(path)
     remove_leftovers(folder)
     return sorted(path.name for path in folder.iterdir())
 
@@ -88,7 +82,12 @@ def remove_leftovers(folder: str | os.PathLike) -> None:
         folder: Where `atomic_path` wrote; nobody else may be writing there now.
     """
     for leftover in Path(folder).glob(".*.partial*"):
-        if leftover.is_dir():
-            shutil.rmtree(leftover)
-        else:
-            leftover.unlink(missing_ok=True)
+        _remove(leftover)
+
+
+def _remove(path: Path) -> None:
+    """Removes a file or a folder with all it holds, if it is there."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

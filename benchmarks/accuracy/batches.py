@@ -1,10 +1,11 @@
 """Training batches as a function of seed and step."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from benchmarks.accuracy.clips import LabelledClips
+from keras_dynamonet.data.label_mix import LabelMix
 
 Order = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
@@ -66,12 +67,9 @@ def training_batches(
     """
     rng = np.random.default_rng(seed)
     spare = data.clips.shape[1] - num_frames + 1
-    labelled = data.labels >= 0
-    few = 0 < labelled.mean() < 0.5
-    parts = (labelled, ~labelled) if few else (np.ones_like(labelled),)
-    turns = [
-        _turns(np.flatnonzero(part), batch_size // len(parts), rng) for part in parts
-    ]
+    # Labelled ones first.
+    groups = LabelMix(data.labels, labelled_share=0.5).groups[::-1]
+    turns = [_turns(group, batch_size // len(groups), rng) for group in groups]
     while True:
         chosen = np.concatenate([next(turn) for turn in turns])
         clips = []
@@ -86,7 +84,7 @@ def training_batches(
 
 
 def _turns(
-    members: np.ndarray, count: int, rng: np.random.Generator
+    members: Sequence[int], count: int, rng: np.random.Generator
 ) -> Iterator[np.ndarray]:
     """`count` of the members at a time, all of them before one comes again."""
     waiting = np.empty(0, int)

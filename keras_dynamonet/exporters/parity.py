@@ -55,7 +55,7 @@ def _remedy(precision: str, failed: Sequence["OutputParity"]) -> str | None:
             "decides)"
         )
     ways.append(f"take --precision {_FINER[precision]}")
-    text = ", or ".join([", ".join(ways[:-1]), ways[-1]] if len(ways) > 1 else ways)
+    text = ", ".join([*ways[:-1], f"or {ways[-1]}"] if ways[1:] else ways)
     return f"{text[0].upper()}{text[1:]}."
 
 
