@@ -14,6 +14,7 @@ from keras_dynamonet.layers.pixel_normalization import (
 from keras_dynamonet.layers.pooling3d import MaxPool3D
 from keras_dynamonet.layers.residual_blocks import BasicBlock, BottleneckBlock
 from keras_dynamonet.models.freezing import freeze_layers
+from keras_dynamonet.models.one_batch_predict import OneBatchPredict
 
 # depth: (block, blocks in each stage)
 DEPTHS = {
@@ -51,7 +52,7 @@ _BLOCKS = {"basic": BasicBlock, "bottleneck": BottleneckBlock}
 
 
 @keras.saving.register_keras_serializable(package="keras_dynamonet")
-class ResNeXt3D(keras.Model):
+class ResNeXt3D(OneBatchPredict, keras.Model):
     """A 3D residual network: stem, four stages of blocks, pooled feature.
 
     ```

@@ -5,10 +5,11 @@ from keras import ops
 
 from keras_dynamonet.layers import backend_ops
 from keras_dynamonet.models.loss_weighting import LossWeighting
+from keras_dynamonet.models.one_batch_predict import OneBatchPredict
 from keras_dynamonet.models.step_means import clip_weight
 
 
-class TwoTaskModel(keras.Model):
+class TwoTaskModel(OneBatchPredict, keras.Model):
     """Adds the losses of both tasks, so that plain `fit` trains them together.
 
     The losses are those of actions, frames and filters, see :meth:`compile`.
