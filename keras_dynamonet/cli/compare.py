@@ -47,9 +47,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--clips",
         type=at_least(1),
-        default=64,
         metavar="N",
-        help="clips to compare on (default: 64)",
+        help="clips to compare on (default: 64 for float32 alone, else 256)",
     )
     parser.add_argument(
         "--accuracy",
@@ -84,13 +83,18 @@ def run(arguments: argparse.Namespace) -> int:
     from keras_dynamonet.exporters.parity_report import write_parity
     from keras_dynamonet.exporters.source import choose_videos, make_source, open_run
 
-    for path in map(Path, arguments.artefacts):
-        read_sidecar(path)
+    sidecars = [read_sidecar(Path(path)) for path in arguments.artefacts]
     trained = open_run(arguments.model)
     videos = choose_videos(
         trained, arguments.data, arguments.layout, arguments.video_root
     )
-    source = make_source(trained, videos, num_parity=arguments.clips, num_calibration=1)
+    source = make_source(
+        trained,
+        videos,
+        precisions=[sidecar["precision"] for sidecar in sidecars],
+        num_parity=arguments.clips,
+        num_calibration=0,
+    )
     names = artefact_names(arguments.artefacts)
     reports = [
         compare_artefact(source, path, name=name)

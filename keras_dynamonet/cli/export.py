@@ -83,13 +83,13 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--clips",
         type=at_least(1),
         metavar="N",
-        help="clips to compare on (default: 64)",
+        help="clips to compare on (default: 64 for float32 alone, else 256)",
     )
     parser.add_argument(
         "--calibration-clips",
         type=at_least(1),
         metavar="N",
-        help="clips to calibrate INT8 with (default: 64)",
+        help="clips to calibrate INT8 with (default: 256)",
     )
     parser.add_argument(
         "--opset", type=int, choices=(17, 18), help="onnx: operator set (default: 17)"
@@ -183,6 +183,9 @@ def run(arguments: argparse.Namespace) -> int:
     # A served model is a SavedModel: the same precisions and options.
     jobs = plan(formats or ["saved_model"], arguments.precision, tuple(options))
     jobs = jobs if formats else []
+    precisions = [precision for _, precision in jobs]
+    if arguments.calibration_clips and "int8" not in precisions:
+        raise UserError("--calibration-clips is for --precision int8 alone.")
     load_tensorflow(verbose=arguments.verbose)
     from keras_dynamonet.exporters.job import JobResult, check_jobs, run_jobs
     from keras_dynamonet.training.trained_model import model_file
@@ -200,7 +203,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
     if arguments.serving:
         _check_serving(arguments)
-    source = _open_source(arguments)
+    source = _open_source(arguments, precisions)
     done = JobResult((), (), ())
     if jobs:
         done = run_jobs(
@@ -258,8 +261,7 @@ def _serve(source, arguments):
     return done
 
 
-def _open_source(arguments):
-    from keras_dynamonet.exporters.calibration import CALIBRATION_CLIPS, PARITY_CLIPS
+def _open_source(arguments, precisions):
     from keras_dynamonet.exporters.source import choose_videos, make_source, open_run
 
     trained = open_run(arguments.model)
@@ -268,8 +270,9 @@ def _open_source(arguments):
         choose_videos(trained, arguments.data, arguments.layout, arguments.video_root),
         outputs=arguments.outputs,
         name=arguments.name,
-        num_parity=arguments.clips or PARITY_CLIPS,
-        num_calibration=arguments.calibration_clips or CALIBRATION_CLIPS,
+        precisions=precisions,
+        num_parity=arguments.clips,
+        num_calibration=arguments.calibration_clips,
     )
 
 

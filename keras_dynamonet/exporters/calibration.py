@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +16,10 @@ from keras_dynamonet.errors import UserError
 
 _logger = logging.getLogger(__name__)
 
-PARITY_CLIPS = 64
-CALIBRATION_CLIPS = 64
+EXACT_PARITY_CLIPS = 64
+PARITY_CLIPS = 256
+"""Where a few clips may change their class, fewer would leave it to one or two."""
+CALIBRATION_CLIPS = 256
 PROVING_CLIPS = 32
 """A comparison on fewer is told to be weak."""
 
@@ -32,7 +35,7 @@ class ExportClips:
     Args:
         parity: uint8 `(n, T, height, width, 3)`.
         calibration: uint8 `(m, T, height, width, 3)`, no video of which is in
-            `parity` when there are enough videos.
+            `parity` when there are enough videos; may be empty where INT8 is not made.
         source: Where they come from, in words for the reports.
 
     Raises:
@@ -51,6 +54,16 @@ class ExportClips:
                     f"height, width, 3). Received: {clips.dtype} {clips.shape}"
                 )
 
+    def to_calibrate_with(self) -> np.ndarray:
+        """The clips for calibrating.
+
+        Raises:
+            UserError: If there are none.
+        """
+        if not len(self.calibration):
+            raise UserError(f"{self.source}: INT8 needs clips to calibrate with.")
+        return self.calibration
+
     def check(self, spec: ClipSpec) -> None:
         """Checks that the clips fit a network.
 
@@ -66,14 +79,36 @@ class ExportClips:
                 )
 
 
+def clip_counts(precisions: Sequence[str]) -> tuple[int, int]:
+    """How many clips artefacts need, unless a user says otherwise.
+
+    Args:
+        precisions: Those of the artefacts.
+
+    Returns:
+        Clips to compare on and clips to calibrate with.
+
+    Example:
+
+    >>> clip_counts(["float32"]), clip_counts(["float32", "int8"])
+    ((64, 0), (256, 256))
+    """
+    exact = set(precisions) <= {"float32"}
+    return (
+        EXACT_PARITY_CLIPS if exact else PARITY_CLIPS,
+        CALIBRATION_CLIPS if "int8" in precisions else 0,
+    )
+
+
 def load_export_clips(
     data: str | os.PathLike,
     spec: ClipSpec,
     *,
     layout: str = "auto",
     video_root: str | os.PathLike | None = None,
-    num_parity: int = PARITY_CLIPS,
-    num_calibration: int = CALIBRATION_CLIPS,
+    precisions: Sequence[str] = ("int8",),
+    num_parity: int | None = None,
+    num_calibration: int | None = None,
     seed: int = 0,
 ) -> ExportClips:
     """Takes clips from a user's videos.
@@ -88,8 +123,10 @@ def load_export_clips(
         spec: The clips that the network takes.
         layout: How to read `data`, see :func:`keras_dynamonet.data.load_manifest`.
         video_root: Folder that the paths in a list start from.
-        num_parity: Clips to compare on.
-        num_calibration: Clips to calibrate with.
+        precisions: Those of the artefacts, which say how many clips are taken.
+        num_parity: Clips to compare on. Default: see :func:`clip_counts`; of an array
+            with too few clips for both, its share.
+        num_calibration: Clips to calibrate with. Default: see :func:`clip_counts`.
         seed: Picks the videos.
 
     Returns:
@@ -98,14 +135,21 @@ def load_export_clips(
     Raises:
         UserError: If there are no clips, or they do not fit the network.
     """
+    usual_parity, usual_calibration = clip_counts(precisions)
+    if num_calibration is None:
+        num_calibration = usual_calibration
     if Path(data).suffix == ".npy":
-        clips = share_out(
-            _load_array(Path(data)), num_parity, num_calibration, source=str(data)
-        )
+        clips = _load_array(Path(data))
+        if num_parity is None:
+            share = _parity_share(len(clips), usual_parity, num_calibration)
+            num_parity = min(usual_parity, share)
+        clips = share_out(clips, num_parity, num_calibration, source=str(data))
     else:
         rng = np.random.default_rng(seed)
         listing = {"data": data, "layout": layout, "video_root": video_root}
-        clips = _from_videos(listing, spec, num_parity, num_calibration, rng)
+        clips = _from_videos(
+            listing, spec, num_parity or usual_parity, num_calibration, rng
+        )
     clips.check(spec)
     if len(clips.parity) < PROVING_CLIPS:
         _logger.warning(
@@ -120,7 +164,7 @@ def load_export_clips(
 
 def share_out(
     clips: np.ndarray,
-    num_parity: int = PARITY_CLIPS,
+    num_parity: int = EXACT_PARITY_CLIPS,
     num_calibration: int = CALIBRATION_CLIPS,
     *,
     source: str = "array",
@@ -145,9 +189,10 @@ def share_out(
     if not len(clips):
         raise UserError(f"{source}: holds no clips.")
     left = len(clips) - num_parity
-    if left <= 0:
+    if left <= 0 and num_calibration:
         _warn_of_shared_clips(source)
-    calibration = clips[-min(num_calibration, left) :] if left > 0 else clips
+    own = clips[num_parity:] if left > 0 else clips
+    calibration = own[max(0, len(own) - num_calibration) :]
     return ExportClips(clips[:num_parity], calibration, source)
 
 
@@ -173,11 +218,9 @@ def _from_videos(listing, spec, num_parity, num_calibration, rng):
     if parity is None or calibration is None:
         videos = load_manifest(**listing, labelled=False)
         videos = videos.subset(rng.permutation(len(videos)))
-        if len(videos) == 1:
+        if len(videos) == 1 and num_calibration:
             _warn_of_shared_clips(str(listing["data"]))
-        share = num_parity / (num_parity + num_calibration)
-        # A single video has to serve both.
-        cut = min(max(1, round(share * len(videos))), max(1, len(videos) - 1))
+        cut = _parity_share(len(videos), num_parity, num_calibration)
         parity = videos.subset(range(cut))
         calibration = videos.subset(range(cut % len(videos), len(videos)))
     else:
@@ -188,6 +231,13 @@ def _from_videos(listing, spec, num_parity, num_calibration, rng):
         _read_clips(calibration, spec, num_calibration),
         str(listing["data"]),
     )
+
+
+def _parity_share(available, num_parity, num_calibration):
+    """How many of the videos or clips there are to compare on; a single one is both."""
+    share = round(available * num_parity / (num_parity + num_calibration))
+    others = 1 if num_calibration else 0
+    return max(1, min(share, available - others))
 
 
 def _load_split(listing, splits):
@@ -221,6 +271,8 @@ def read_video_clips(
 
 def _read_clips(videos, spec, count):
     """`count` clips, as many of each video as that takes."""
+    if not count:
+        return np.empty((0, spec.num_frames, spec.size, spec.size, 3), np.uint8)
     bad_files = BadFileLog()
     dataset = evaluation_dataset(
         videos,

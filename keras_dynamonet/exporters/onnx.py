@@ -126,7 +126,7 @@ def convert(
     model = tidy(_convert_graph(folded, source.outputs, opset), _metadata(source))
     check(model)
     if precision == "int8":
-        model = quantise_backbone(model, source.clips.calibration)
+        model = quantise_backbone(model, source.clips.to_calibrate_with())
     elif precision in HALF_TYPES:
         model = cast_backbone(model, precision)
     if precision != "bfloat16":

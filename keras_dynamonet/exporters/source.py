@@ -11,12 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from keras_dynamonet.errors import UserError
-from keras_dynamonet.exporters.calibration import (
-    CALIBRATION_CLIPS,
-    PARITY_CLIPS,
-    ExportClips,
-    load_export_clips,
-)
+from keras_dynamonet.exporters.calibration import ExportClips, load_export_clips
 from keras_dynamonet.exporters.folding import in_float32
 from keras_dynamonet.exporters.signature import (
     CLASS_OUTPUTS,
@@ -117,8 +112,9 @@ def make_source(
     *,
     outputs: Sequence[str] | None = None,
     name: str = "model",
-    num_parity: int = PARITY_CLIPS,
-    num_calibration: int = CALIBRATION_CLIPS,
+    precisions: Sequence[str] = ("int8",),
+    num_parity: int | None = None,
+    num_calibration: int | None = None,
 ) -> ExportSource:
     """Puts a trained network and clips for its proof together.
 
@@ -128,8 +124,10 @@ def make_source(
         outputs: Names of the outputs to export. Default: all that the network has; one
             that was trained on frames alone has no classes.
         name: Base of the artefacts' file names.
-        num_parity: Clips to compare on.
-        num_calibration: Clips to calibrate INT8 with.
+        precisions: Those of the artefacts, which say how many clips are read; the
+            default is enough for all.
+        num_parity: Clips to compare on, if not as many as the precisions ask for.
+        num_calibration: Clips to calibrate INT8 with, the same.
 
     Raises:
         UserError: If an output is unknown or there are no clips.
@@ -141,6 +139,7 @@ def make_source(
         trained.spec,
         layout=videos.layout,
         video_root=videos.video_root,
+        precisions=precisions,
         num_parity=num_parity,
         num_calibration=num_calibration,
     )

@@ -140,7 +140,7 @@ def convert(
     )
     content = _convert_graph(folded, source.outputs, precision, batch)
     if precision == "int8":
-        ranges = measure_ranges(content, source.clips.calibration)
+        ranges = measure_ranges(content, source.clips.to_calibrate_with())
         parts = tuple(
             # The slash keeps the name of the whole network from matching.
             f"/{layer.name}"

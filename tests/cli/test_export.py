@@ -165,7 +165,7 @@ def test_videos_of_a_run_that_have_moved(
     clips = []
 
     def stop(source, *_, **__):
-        clips.append(source.clips.parity)
+        clips.append((len(source.clips.parity), len(source.clips.calibration)))
         raise UserError("that will do")
 
     monkeypatch.setattr(job, "run_jobs", stop)
@@ -176,7 +176,7 @@ def test_videos_of_a_run_that_have_moved(
     assert "give the right `video_root`" in error(capsys)
     assert main([*arguments, "--video-root", str(action_videos)]) == 1
     assert "that will do" in error(capsys)
-    assert [len(taken) for taken in clips] == [8]
+    assert clips == [(8, 0)]
 
 
 def test_existing_artefact(saved, tmp_path, capsys):
@@ -198,6 +198,11 @@ def test_read_only_folder(saved, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(os, "access", lambda *_: False)
     assert export(saved, "--format", "saved_model", "--out", tmp_path) == 1
     assert "cannot be written (read-only). Choose another" in error(capsys)
+
+
+def test_clips_to_calibrate_with_are_for_int8(saved, capsys):
+    assert export(saved, "--format", "onnx", "--calibration-clips", "8") == 1
+    assert "--calibration-clips is for --precision int8 alone" in error(capsys)
 
 
 @pytest.mark.parametrize("count", ["0", "-1", "x"])

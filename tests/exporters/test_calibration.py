@@ -5,6 +5,7 @@ from keras_dynamonet.data.clip_sampling import ClipSpec
 from keras_dynamonet.errors import UserError
 from keras_dynamonet.exporters.calibration import (
     ExportClips,
+    clip_counts,
     load_export_clips,
     read_video_clips,
     share_out,
@@ -49,8 +50,42 @@ def test_arrays_are_taken(tmp_path):
     np.save(tmp_path / "clips.npy", moving_clips(5, 4, 16))
     clips = load_export_clips(tmp_path / "clips.npy", SPEC, num_parity=3)
     assert (len(clips.parity), len(clips.calibration)) == (3, 2)
-    clips = load_export_clips(tmp_path / "clips.npy", SPEC)
+    clips = load_export_clips(tmp_path / "clips.npy", SPEC, num_parity=5)
     assert (len(clips.parity), len(clips.calibration)) == (5, 5)
+
+
+def test_too_few_clips_of_an_array_are_shared_out(tmp_path, caplog):
+    np.save(tmp_path / "clips.npy", moving_clips(100, 4, 16))
+    clips = load_export_clips(tmp_path / "clips.npy", SPEC)
+    assert (len(clips.parity), len(clips.calibration)) == (50, 50)
+    assert not as_set(clips.parity) & as_set(clips.calibration)
+    assert "INT8 is calibrated on what" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("precisions", "counts"),
+    [
+        (["float32"], (64, 0)),
+        (["float32", "float16"], (256, 0)),
+        (["dynamic_range"], (256, 0)),
+        (["float32", "int8"], (256, 256)),
+    ],
+)
+def test_what_may_differ_is_compared_on_more_clips(precisions, counts, tmp_path):
+    assert clip_counts(precisions) == counts
+    np.save(tmp_path / "clips.npy", moving_clips(600, 4, 16))
+    clips = load_export_clips(tmp_path / "clips.npy", SPEC, precisions=precisions)
+    assert (len(clips.parity), len(clips.calibration)) == counts
+
+
+def test_no_clips_are_read_to_calibrate_what_is_not_int8(action_videos, tmp_path):
+    clips = load_export_clips(action_videos, SPEC, precisions=["float32"], num_parity=3)
+    assert clips.calibration.shape == (0, 4, 16, 16, 3)
+    video = sorted(action_videos.rglob("*.mp4"))[0]
+    clips = load_export_clips(video, SPEC, precisions=["float32"], num_parity=3)
+    assert (len(clips.parity), len(clips.calibration)) == (3, 0)
+    with pytest.raises(UserError, match="INT8 needs clips to calibrate with"):
+        clips.to_calibrate_with()
 
 
 @pytest.mark.parametrize(("count", "told"), [(1, True), (31, True), (32, False)])
