@@ -89,7 +89,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--calibration-clips",
         type=at_least(1),
         metavar="N",
-        help="clips to calibrate INT8 with (default: 256)",
+        help="clips to calibrate INT8 with (default: 128)",
     )
     parser.add_argument(
         "--opset", type=int, choices=(17, 18), help="onnx: operator set (default: 17)"

@@ -19,7 +19,7 @@ _logger = logging.getLogger(__name__)
 EXACT_PARITY_CLIPS = 64
 PARITY_CLIPS = 256
 """Where a few clips may change their class, fewer would leave it to one or two."""
-CALIBRATION_CLIPS = 256
+CALIBRATION_CLIPS = 128
 PROVING_CLIPS = 32
 """A comparison on fewer is told to be weak."""
 
@@ -91,7 +91,7 @@ def clip_counts(precisions: Sequence[str]) -> tuple[int, int]:
     Example:
 
     >>> clip_counts(["float32"]), clip_counts(["float32", "int8"])
-    ((64, 0), (256, 256))
+    ((64, 0), (256, 128))
     """
     exact = set(precisions) <= {"float32"}
     return (

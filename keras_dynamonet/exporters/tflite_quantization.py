@@ -15,6 +15,7 @@ layers outside the backbone. A convolution that cuts frames into patches has no 
 and stays with what it cuts for.
 """
 
+import collections
 from collections.abc import Mapping
 
 import numpy as np
@@ -36,6 +37,10 @@ _MOVES = (
 _WITH_WEIGHTS = ("CONV_2D", "FULLY_CONNECTED")
 _ARITHMETIC = ("ADD", "MEAN", "MUL")
 
+# Clips whose extremes make one sample of a range. Of single clips the mean cuts off too
+# much, of all clips together a rare extreme widens the steps of all.
+_CLIPS_A_SAMPLE = 16
+
 # Ranges below it mean "always zero". A scale as small as theirs overflows the integer
 # arithmetic of the runtimes, which then refuse the file.
 _LEAST_RANGE = 1e-6
@@ -52,7 +57,7 @@ def measure_ranges(content: bytes, clips: np.ndarray) -> dict[int, tuple[float, 
         clips: uint8 `(n, T, height, width, 3)`.
 
     Returns:
-        Smallest and largest value by index of the tensor.
+        Smallest and largest value by index of the tensor, means over groups of clips.
     """
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
@@ -75,18 +80,22 @@ def measure_ranges(content: bytes, clips: np.ndarray) -> dict[int, tuple[float, 
     batch = int(clip["shape"][0])
     # The last clips fill up a fixed batch.
     rows = np.arange(-(-len(clips) // batch) * batch) % len(clips)
-    ranges = {}
+    extremes = collections.defaultdict(dict)  # by tensor, then by group of clips
     for start in range(0, len(rows), batch):
         interpreter.set_tensor(clip["index"], clips[rows[start : start + batch]])
         interpreter.invoke()
+        group = start // _CLIPS_A_SAMPLE
         for index in computed:
             values = interpreter.get_tensor(index)
-            low, high = ranges.get(index, (0.0, 0.0))
-            ranges[index] = (
+            low, high = extremes[index].get(group, (0.0, 0.0))
+            extremes[index][group] = (
                 min(low, float(values.min())),
                 max(high, float(values.max())),
             )
-    return ranges
+    return {
+        index: tuple(np.mean(list(groups.values()), axis=0).tolist())
+        for index, groups in extremes.items()
+    }
 
 
 def quantise(content: bytes, ranges: Ranges, layers: tuple[str, ...]) -> bytes:

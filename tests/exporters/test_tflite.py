@@ -148,6 +148,17 @@ def test_ranges_are_those_of_each_operators_own_result(source, float_file):
             assert ranges[operator.outputs[0]][0] < 0
 
 
+def test_a_range_is_the_mean_over_groups_of_clips(source, float_file):
+    clips = np.tile(source.clips.calibration[:4], (8, 1, 1, 1, 1))
+    clips[16:] //= 4  # dark
+    light, dark = (measure_ranges(float_file, half) for half in (clips[:16], clips[16:]))
+    both = measure_ranges(float_file, clips)
+    assert light != dark
+    for tensor, limits in both.items():
+        expected = np.mean([light[tensor], dark[tensor]], axis=0)
+        np.testing.assert_allclose(limits, expected, rtol=1e-6)
+
+
 def test_dead_and_faint_layers_load(tmp_path):
     # Ranges of zero, or next to it, overflow the integer arithmetic of runtimes.
     network = tiny_network()
