@@ -151,7 +151,8 @@ def test_ranges_are_those_of_each_operators_own_result(source, float_file):
 def test_a_range_is_the_mean_over_groups_of_clips(source, float_file):
     clips = np.tile(source.clips.calibration[:4], (8, 1, 1, 1, 1))
     clips[16:] //= 4  # dark
-    light, dark = (measure_ranges(float_file, half) for half in (clips[:16], clips[16:]))
+    light = measure_ranges(float_file, clips[:16])
+    dark = measure_ranges(float_file, clips[16:])
     both = measure_ranges(float_file, clips)
     assert light != dark
     for tensor, limits in both.items():
