@@ -22,6 +22,8 @@ PARITY_CLIPS = 256
 CALIBRATION_CLIPS = 128
 PROVING_CLIPS = 32
 """A comparison on fewer is told to be weak."""
+CALIBRATING_CLIPS = 16
+"""Ranges from fewer are told to be weak."""
 
 # The splits that clips are taken from, first choice first.
 _PARITY_SPLITS = ("validation", "test")
@@ -147,9 +149,9 @@ def load_export_clips(
     else:
         rng = np.random.default_rng(seed)
         listing = {"data": data, "layout": layout, "video_root": video_root}
-        clips = _from_videos(
-            listing, spec, num_parity or usual_parity, num_calibration, rng
-        )
+        if num_parity is None:
+            num_parity = usual_parity
+        clips = _from_videos(listing, spec, num_parity, num_calibration, rng)
     clips.check(spec)
     if len(clips.parity) < PROVING_CLIPS:
         _logger.warning(
@@ -158,6 +160,14 @@ def load_export_clips(
             data,
             len(clips.parity),
             PROVING_CLIPS,
+        )
+    if num_calibration and len(clips.calibration) < CALIBRATING_CLIPS:
+        _logger.warning(
+            "%s: INT8 is calibrated on %d clips only, fewer than %d make poor ranges: "
+            "give more with --calibration-clips or --data",
+            data,
+            len(clips.calibration),
+            CALIBRATING_CLIPS,
         )
     return clips
 

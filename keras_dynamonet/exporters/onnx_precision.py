@@ -37,6 +37,9 @@ _HALF_OPERATORS = (
 )
 
 
+_CLIPS_A_SAMPLE = 4  # about; their extremes are one sample of a range
+
+
 def cast_backbone(model: onnx.ModelProto, dtype: str = "float16") -> onnx.ModelProto:
     """Computes the backbone in float16 or bfloat16, everything else in float32.
 
@@ -89,19 +92,17 @@ def cast_backbone(model: onnx.ModelProto, dtype: str = "float16") -> onnx.ModelP
     return result
 
 
-def quantise_backbone(
-    model: onnx.ModelProto, clips: np.ndarray, *, batch_size: int = 4
-) -> onnx.ModelProto:
+def quantise_backbone(model: onnx.ModelProto, clips: np.ndarray) -> onnx.ModelProto:
     """Computes the convolutions of the backbone in INT8, by Q/DQ nodes.
 
     Weights are quantised per channel, activations per tensor; both symmetrically, the
-    only scheme that TensorRT takes. The range of an activation is the mean over batches
-    of the smallest and the largest value: a rare extreme would widen the steps of all.
+    only scheme that TensorRT takes. The range of an activation is the mean over groups
+    of about 4 clips of the smallest and the largest value: a rare extreme would widen
+    the steps of all.
 
     Args:
         model: The float32 model.
         clips: Real clips, uint8 `(n, T, height, width, 3)`, for the ranges.
-        batch_size: Clips computed at a time.
 
     Returns:
         A new model with the same inputs and outputs.
@@ -120,7 +121,7 @@ def quantise_backbone(
         quantize_static(
             source,
             target,
-            _ClipReader(clips, batch_size),
+            _ClipReader(clips),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=["Conv"],
             nodes_to_quantize=convolutions,
@@ -172,10 +173,10 @@ def _without_warnings():
 class _ClipReader:
     """Feeds clips to the calibration of ONNX Runtime."""
 
-    def __init__(self, clips: np.ndarray, batch_size: int):
-        self._batches: Iterator[np.ndarray] = iter(
-            [clips[i : i + batch_size] for i in range(0, len(clips), batch_size)]
-        )
+    def __init__(self, clips: np.ndarray):
+        # Of equal sizes, for each counts as much in the mean.
+        samples = max(1, round(len(clips) / _CLIPS_A_SAMPLE))
+        self._batches: Iterator[np.ndarray] = iter(np.array_split(clips, samples))
 
     def get_next(self):
         batch = next(self._batches, None)

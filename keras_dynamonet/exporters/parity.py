@@ -47,13 +47,13 @@ def _remedy(precision: str, failed: Sequence["OutputParity"]) -> str | None:
     if precision not in _FINER or not compared:
         return None
     ways = []
-    if precision == "int8":
-        ways.append("calibrate with more clips (--calibration-clips)")
     if all(entry.agrees_too_seldom and len(entry.problems) == 1 for entry in failed):
         ways.append(
             "compare on more videos (--data, --clips; among few, one close call "
             "decides)"
         )
+    if precision == "int8":
+        ways.append("calibrate with other or more clips (--data, --calibration-clips)")
     ways.append(f"take --precision {_FINER[precision]}")
     text = ", ".join([*ways[:-1], f"or {ways[-1]}"] if ways[1:] else ways)
     return f"{text[0].upper()}{text[1:]}."

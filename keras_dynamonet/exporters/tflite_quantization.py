@@ -15,7 +15,6 @@ layers outside the backbone. A convolution that cuts frames into patches has no 
 and stays with what it cuts for.
 """
 
-import collections
 from collections.abc import Mapping
 
 import numpy as np
@@ -37,8 +36,8 @@ _MOVES = (
 _WITH_WEIGHTS = ("CONV_2D", "FULLY_CONNECTED")
 _ARITHMETIC = ("ADD", "MEAN", "MUL")
 
-# Clips whose extremes make one sample of a range. Of single clips the mean cuts off too
-# much, of all clips together a rare extreme widens the steps of all.
+# Clips, about, whose extremes make one sample of a range. Of single clips the mean cuts
+# off too much, of all clips together a rare extreme widens the steps of all.
 _CLIPS_A_SAMPLE = 16
 
 # Ranges below it mean "always zero". A scale as small as theirs overflows the integer
@@ -57,7 +56,8 @@ def measure_ranges(content: bytes, clips: np.ndarray) -> dict[int, tuple[float, 
         clips: uint8 `(n, T, height, width, 3)`.
 
     Returns:
-        Smallest and largest value by index of the tensor, means over groups of clips.
+        Smallest and largest value by index of the tensor, each a mean over groups of
+        about 16 clips; a file with a fixed batch has no smaller groups than that.
     """
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
@@ -80,22 +80,23 @@ def measure_ranges(content: bytes, clips: np.ndarray) -> dict[int, tuple[float, 
     batch = int(clip["shape"][0])
     # The last clips fill up a fixed batch.
     rows = np.arange(-(-len(clips) // batch) * batch) % len(clips)
-    extremes = collections.defaultdict(dict)  # by tensor, then by group of clips
+    extremes = {index: [] for index in computed}  # of each batch
     for start in range(0, len(rows), batch):
         interpreter.set_tensor(clip["index"], clips[rows[start : start + batch]])
         interpreter.invoke()
-        group = start // _CLIPS_A_SAMPLE
         for index in computed:
             values = interpreter.get_tensor(index)
-            low, high = extremes[index].get(group, (0.0, 0.0))
-            extremes[index][group] = (
-                min(low, float(values.min())),
-                max(high, float(values.max())),
-            )
-    return {
-        index: tuple(np.mean(list(groups.values()), axis=0).tolist())
-        for index, groups in extremes.items()
-    }
+            extremes[index].append((float(values.min()), float(values.max())))
+    samples = max(1, round(len(rows) / _CLIPS_A_SAMPLE))
+    return {index: _mean_range(found, samples) for index, found in extremes.items()}
+
+
+def _mean_range(extremes, samples):
+    """The mean over groups of what each reaches from zero."""
+    groups = np.array_split(np.array(extremes), min(samples, len(extremes)))
+    low = np.mean([min(0.0, group[:, 0].min()) for group in groups])
+    high = np.mean([max(0.0, group[:, 1].max()) for group in groups])
+    return float(low), float(high)
 
 
 def quantise(content: bytes, ranges: Ranges, layers: tuple[str, ...]) -> bytes:

@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+from keras import ops
 
 _KERAS_BATCH = 32  # the `batch_size` of `keras.Model.predict` where none is given
 
@@ -9,8 +10,8 @@ _KERAS_BATCH = 32  # the `batch_size` of `keras.Model.predict` where none is giv
 class OneBatchPredict:
     """Lets `predict` go without a dataset where there is one batch alone.
 
-    Keras makes a dataset at every call and traces its functions anew, which takes
-    several times as long as a small network needs for a clip. Stands before
+    On TensorFlow, Keras makes a dataset at every call and traces its functions anew,
+    which takes several times as long as a small network needs for a clip. Stands before
     `keras.Model` among the bases of a network; it is none itself, because Keras changes
     the bases of functional networks, and with them those of all that share one.
 
@@ -18,7 +19,7 @@ class OneBatchPredict:
 
     >>> class Network(OneBatchPredict, keras.Model):
     ...     def call(self, clips):
-    ...         return keras.ops.mean(clips, axis=(1, 2, 3, 4))
+    ...         return ops.mean(clips, axis=(1, 2, 3, 4))
     >>> Network().predict(np.ones((2, 4, 8, 8, 3), "float32"), verbose=0)
     array([1., 1.], dtype=float32)
     """
@@ -42,14 +43,10 @@ class OneBatchPredict:
             and x.dtype in (np.uint8, np.float32)
             and 0 < len(x) <= (batch_size or _KERAS_BATCH)
             and not (verbose or steps or callbacks)
-            and not self._is_shared_out()
+            # On others `predict_on_batch` leaves states behind that `predict` clears.
+            and keras.backend.backend() == "tensorflow"
+            # Several devices get their parts of a batch from a dataset.
+            and self.distribute_strategy.num_replicas_in_sync == 1
         ):
-            return self.predict_on_batch(x)
+            return self.predict_on_batch(ops.convert_to_tensor(x))
         return super().predict(x, batch_size, verbose, steps, callbacks)
-
-    def _is_shared_out(self):
-        """Whether each device is to get a part of the batch."""
-        # Of a `tf.distribute` strategy; other backends have no such attribute.
-        strategy = getattr(self, "distribute_strategy", None)
-        replicas = 1 if strategy is None else strategy.num_replicas_in_sync
-        return replicas > 1 or keras.distribution.distribution() is not None

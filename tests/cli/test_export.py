@@ -200,6 +200,45 @@ def test_read_only_folder(saved, tmp_path, capsys, monkeypatch):
     assert "cannot be written (read-only). Choose another" in error(capsys)
 
 
+@pytest.mark.parametrize(
+    ("precisions", "counts"), [("float32", (40, 0)), ("float32,int8", (27, 13))]
+)
+def test_precisions_say_how_many_clips_are_taken(
+    saved, precisions, counts, tmp_path, monkeypatch
+):
+    taken = []
+
+    def stop(source, *_, **__):
+        taken.append((len(source.clips.parity), len(source.clips.calibration)))
+        raise UserError("that will do")
+
+    monkeypatch.setattr(job, "run_jobs", stop)
+    arguments = ["--format", "onnx", "--precision", precisions, "--out", tmp_path]
+    assert export(saved, *arguments) == 1
+    assert taken == [counts]
+
+
+@pytest.mark.parametrize(("precision", "count"), [("float32", 64), ("int8", 256)])
+def test_compare_takes_as_many_clips_as_the_artefact_needs(
+    saved, precision, count, tmp_path, monkeypatch
+):
+    taken = []
+
+    def stop(source, *_, **__):
+        taken.append(len(source.clips.parity))
+        raise UserError("that will do")
+
+    monkeypatch.setattr(comparison, "compare_artefact", stop)
+    np.save(tmp_path / "clips.npy", moving_clips(300, 4, 16))
+    artefact = tmp_path / "model.onnx"
+    artefact.write_text("")
+    sidecar = {"format": "onnx", "precision": precision, "outputs": []}
+    sidecar_path(artefact).write_text(json.dumps(sidecar))
+    arguments = [saved[0], artefact, "--data", tmp_path / "clips.npy"]
+    assert main(["compare", *map(str, arguments)]) == 1
+    assert taken == [count]
+
+
 def test_clips_to_calibrate_with_are_for_int8(saved, capsys):
     assert export(saved, "--format", "onnx", "--calibration-clips", "8") == 1
     assert "--calibration-clips is for --precision int8 alone" in error(capsys)

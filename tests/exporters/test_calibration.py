@@ -96,6 +96,14 @@ def test_few_clips_are_told_to_be_weak(count, told, tmp_path, caplog):
     assert (message in caplog.text) == told
 
 
+@pytest.mark.parametrize(("count", "told"), [(1, True), (15, True), (16, False)])
+def test_few_clips_make_poor_ranges(count, told, tmp_path, caplog):
+    np.save(tmp_path / "clips.npy", moving_clips(80, 4, 16))
+    counts = {"num_parity": 40, "num_calibration": count}
+    load_export_clips(tmp_path / "clips.npy", SPEC, **counts)
+    assert ("--calibration-clips or --data" in caplog.text) == told
+
+
 def test_clips_of_another_size_are_refused(tmp_path):
     np.save(tmp_path / "clips.npy", moving_clips(2, 6, 16))
     with pytest.raises(

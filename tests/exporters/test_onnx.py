@@ -199,21 +199,29 @@ def test_int8_quantises_every_convolution(source, tmp_path):
             assert not constants[node.input[2]].any()
 
 
-def test_ranges_are_means_over_batches_of_clips(source, model):
-    light, dark = source.clips.calibration[:4], source.clips.calibration[4:] // 8
-    scales = [
-        {
-            tensor.name: float(onnx.numpy_helper.to_array(tensor))
-            for tensor in quantise_backbone(model, clips).graph.initializer
-            if tensor.name.endswith("_scale") and not tensor.dims
-        }
-        for clips in (light, dark, np.concatenate([light, dark]))
-    ]
-    differ = 0
-    for first, second, both in zip(*(found.values() for found in scales), strict=True):
-        assert both <= (first + second) / 2 * (1 + 1e-5)
-        differ += not np.isclose(first, second)
-    assert differ
+def scales(model, clips):
+    """Of the activations, by name."""
+    return {
+        tensor.name: float(onnx.numpy_helper.to_array(tensor))
+        for tensor in quantise_backbone(model, clips).graph.initializer
+        if tensor.name.endswith("_scale") and not tensor.dims
+    }
+
+
+def test_ranges_are_means_over_groups_of_clips(model):
+    clips = moving_clips(9, 4, 16)
+    clips[5:] //= 8
+    singles = [scales(model, clip[None]) for clip in clips]
+    found = scales(model, clips)  # in groups of 5 and 4
+    exact = 0
+    for name, scale in found.items():
+        light = max(single[name] for single in singles[:5])
+        dark = max(single[name] for single in singles[5:])
+        assert scale <= (light + dark) / 2 * (1 + 1e-5)
+        # Those of tensors with values of both signs may be less.
+        exact += np.isclose(scale, (light + dark) / 2, rtol=1e-4)
+        assert not np.isclose(light, dark)
+    assert exact > len(found) / 2
 
 
 def test_custom_operators_are_refused(model):

@@ -125,8 +125,8 @@ MORE_VIDEOS = (
     [
         (
             "int8",
-            " Calibrate with more clips (--calibration-clips), "
-            f"c{MORE_VIDEOS}, or take --precision float16.",
+            f" C{MORE_VIDEOS}, calibrate with other or more clips (--data, "
+            "--calibration-clips), or take --precision float16.",
         ),
         ("dynamic_range", f" C{MORE_VIDEOS}, or take --precision float16."),
         ("bfloat16", f" C{MORE_VIDEOS}, or take --precision float16."),

@@ -148,16 +148,32 @@ def test_ranges_are_those_of_each_operators_own_result(source, float_file):
             assert ranges[operator.outputs[0]][0] < 0
 
 
-def test_a_range_is_the_mean_over_groups_of_clips(source, float_file):
-    clips = np.tile(source.clips.calibration[:4], (8, 1, 1, 1, 1))
-    clips[16:] //= 4  # dark
-    light = measure_ranges(float_file, clips[:16])
-    dark = measure_ranges(float_file, clips[16:])
-    both = measure_ranges(float_file, clips)
-    assert light != dark
+@pytest.mark.parametrize(
+    ("count", "groups"), [(15, [15]), (17, [17]), (40, [20, 20]), (56, [14] * 4)]
+)
+def test_a_range_is_the_mean_over_equal_groups_of_clips(float_file, count, groups):
+    clips = moving_clips(count, 4, 16)
+    clips[: count // 2] //= 4  # dark
+    singles = [measure_ranges(float_file, clip[None]) for clip in clips]
+    found = measure_ranges(float_file, clips)
+    cuts = np.cumsum(groups)[:-1]
+    for tensor, limits in found.items():
+        parts = np.split(np.array([ranges[tensor] for ranges in singles]), cuts)
+        low = np.mean([part[:, 0].min() for part in parts])
+        high = np.mean([part[:, 1].max() for part in parts])
+        np.testing.assert_allclose(limits, (low, high), rtol=1e-4, atol=1e-6)
+
+
+def test_a_fixed_batch_is_a_group_at_least(source):
+    clips = moving_clips(48, 4, 16)
+    clips[:24] //= 4
+    by_batch = [
+        measure_ranges(convert(source, batch=24), part) for part in np.split(clips, 2)
+    ]
+    both = measure_ranges(convert(source, batch=24), clips)
     for tensor, limits in both.items():
-        expected = np.mean([light[tensor], dark[tensor]], axis=0)
-        np.testing.assert_allclose(limits, expected, rtol=1e-6)
+        expected = np.mean([ranges[tensor] for ranges in by_batch], axis=0)
+        np.testing.assert_allclose(limits, expected, rtol=1e-4, atol=1e-6)
 
 
 def test_dead_and_faint_layers_load(tmp_path):

@@ -71,10 +71,26 @@ def test_the_rest_is_left_to_keras(model, batches, clips, options):
     assert not batches
 
 
-def test_devices_get_their_parts_from_a_dataset(model, batches, monkeypatch):
-    monkeypatch.setattr(keras.distribution, "distribution", lambda: object())
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_other_backends_go_their_own_way(model, batches, backend, monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: backend)
     model.predict(CLIPS, verbose=0)
     assert not batches
+
+
+def test_steps_of_subclasses_get_tensors():
+    class Network(OneBatchPredict, keras.Model):
+        def call(self, clips):
+            return keras.ops.mean(clips, axis=(1, 2, 3, 4))
+
+        def predict_step(self, data):
+            assert keras.ops.is_tensor(data[0])
+            return super().predict_step(data)
+
+    network = Network()
+    network.compile(run_eagerly=True)
+    found = network.predict(CLIPS.astype("float32"), verbose=0)
+    np.testing.assert_allclose(found, CLIPS.mean(axis=(1, 2, 3, 4)), rtol=1e-5)
 
 
 @pytest.mark.parametrize(("replicas", "way"), [(1, "batch"), (2, "dataset")])
