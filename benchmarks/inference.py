@@ -71,15 +71,7 @@ def contestants(folder: str, batch: int, threads: int) -> list[Contestant]:
             {**shared, "memory": "channels_last"},
             threads,
         ),
-        *(
-            Contestant(
-                f"model.{method}",
-                f"{_WORK}:keras_model",
-                {**shared, "method": method},
-                threads,
-            )
-            for method in ("predict", "predict_on_batch")
-        ),
+        Contestant("model.predict", f"{_WORK}:keras_model", shared, threads),
         *(
             Contestant(
                 name,

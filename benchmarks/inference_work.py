@@ -27,13 +27,11 @@ def artefact(folder: str, file: str, runtime: str, batch: int, threads: int) -> 
     return Work(lambda: loaded.run(clips), outputs, loaded.runtime, batch)
 
 
-def keras_model(folder: str, method: str, batch: int, threads: int) -> Work:
+def keras_model(folder: str, batch: int, threads: int) -> Work:
     """The classifier as trained, without folding.
 
     Args:
         folder: Of the artefacts.
-        method: `"predict"`, which starts a dataset and callbacks at every call, or
-            `"predict_on_batch"`.
         batch: Clips.
         threads: Limited from outside.
     """
@@ -45,8 +43,6 @@ def keras_model(folder: str, method: str, batch: int, threads: int) -> Work:
     clips = _clips(folder, batch)
 
     def step():
-        if method == "predict_on_batch":
-            return model.predict_on_batch(clips)
         return model.predict(clips, batch_size=batch, verbose=0)
 
     backend = keras.backend.backend()
