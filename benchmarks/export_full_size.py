@@ -171,7 +171,7 @@ def _export(arguments):
 
     logging.basicConfig(level=logging.WARNING)
     # Fresh weights hesitate between all classes: which one is first tells nothing.
-    for name in ("dynamic_range", "int8"):
+    for name in ("float16", "dynamic_range", "int8"):
         TOLERANCES[name] = replace(TOLERANCES[name], top1=0.0)
     preset, folder = arguments.presets[0], arguments.prepared
     options = {"compute_capabilities": (arguments.compute_capability,)}
