@@ -82,5 +82,5 @@ def label_efficiency(results: Results) -> Figure | None:
     axes.set_xticks([100 * share for share in LABEL_SHARES])
     axes.set_xticklabels([f"{100 * share:.0f}" for share in LABEL_SHARES])
     axes.minorticks_off()
-    axes.legend(frameon=False, fontsize=8)
+    axes.legend(frameon=False, fontsize=8, loc="upper left")
     return figure
