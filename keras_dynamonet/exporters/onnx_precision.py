@@ -36,7 +36,6 @@ _HALF_OPERATORS = (
     "Unsqueeze",
 )
 
-
 _CLIPS_A_SAMPLE = 4  # about; their extremes are one sample of a range
 
 

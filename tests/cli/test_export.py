@@ -25,6 +25,20 @@ def saved(tmp_path_factory):
     return folder / "net.keras", folder / "clips.npy"
 
 
+@pytest.fixture
+def taken(monkeypatch):
+    """Clips to compare on and to calibrate with; nothing is made of them."""
+    counts = []
+
+    def stop(source, *_, **__):
+        counts.append((len(source.clips.parity), len(source.clips.calibration)))
+        raise UserError("that will do")
+
+    monkeypatch.setattr(job, "run_jobs", stop)
+    monkeypatch.setattr(comparison, "compare_artefact", stop)
+    return counts
+
+
 SAVED_MODEL = ("--format", "saved_model")
 """The format that needs no extra."""
 
@@ -149,7 +163,7 @@ def test_file_without_data(saved, tmp_path, capsys):
 
 @pytest.mark.parametrize("command", ["export", "compare"])
 def test_videos_of_a_run_that_have_moved(
-    saved, command, action_videos, tmp_path, capsys, monkeypatch
+    saved, command, action_videos, tmp_path, capsys, taken
 ):
     shutil.copy(saved[0], tmp_path / "best.keras")
     videos = [path.relative_to(action_videos) for path in action_videos.rglob("*.mp4")]
@@ -162,21 +176,13 @@ def test_videos_of_a_run_that_have_moved(
     artefact.write_text("")
     sidecar = {"format": "onnx", "precision": "float32", "outputs": []}
     sidecar_path(artefact).write_text(json.dumps(sidecar))
-    clips = []
-
-    def stop(source, *_, **__):
-        clips.append((len(source.clips.parity), len(source.clips.calibration)))
-        raise UserError("that will do")
-
-    monkeypatch.setattr(job, "run_jobs", stop)
-    monkeypatch.setattr(comparison, "compare_artefact", stop)
     words = {"export": [*SAVED_MODEL], "compare": [str(artefact)]}[command]
     arguments = [command, str(tmp_path), *words, "--clips", "8"]
     assert main(arguments) == 1
     assert "give the right `video_root`" in error(capsys)
     assert main([*arguments, "--video-root", str(action_videos)]) == 1
     assert "that will do" in error(capsys)
-    assert clips == [(8, 0)]
+    assert taken == [(8, 0)]
 
 
 def test_existing_artefact(saved, tmp_path, capsys):
@@ -204,15 +210,8 @@ def test_read_only_folder(saved, tmp_path, capsys, monkeypatch):
     ("precisions", "counts"), [("float32", (40, 0)), ("float32,int8", (27, 13))]
 )
 def test_precisions_say_how_many_clips_are_taken(
-    saved, precisions, counts, tmp_path, monkeypatch
+    saved, precisions, counts, taken, tmp_path
 ):
-    taken = []
-
-    def stop(source, *_, **__):
-        taken.append((len(source.clips.parity), len(source.clips.calibration)))
-        raise UserError("that will do")
-
-    monkeypatch.setattr(job, "run_jobs", stop)
     arguments = ["--format", "onnx", "--precision", precisions, "--out", tmp_path]
     assert export(saved, *arguments) == 1
     assert taken == [counts]
@@ -220,15 +219,8 @@ def test_precisions_say_how_many_clips_are_taken(
 
 @pytest.mark.parametrize(("precision", "count"), [("float32", 64), ("int8", 256)])
 def test_compare_takes_as_many_clips_as_the_artefact_needs(
-    saved, precision, count, tmp_path, monkeypatch
+    saved, precision, count, taken, tmp_path
 ):
-    taken = []
-
-    def stop(source, *_, **__):
-        taken.append(len(source.clips.parity))
-        raise UserError("that will do")
-
-    monkeypatch.setattr(comparison, "compare_artefact", stop)
     np.save(tmp_path / "clips.npy", moving_clips(300, 4, 16))
     artefact = tmp_path / "model.onnx"
     artefact.write_text("")
@@ -236,7 +228,7 @@ def test_compare_takes_as_many_clips_as_the_artefact_needs(
     sidecar_path(artefact).write_text(json.dumps(sidecar))
     arguments = [saved[0], artefact, "--data", tmp_path / "clips.npy"]
     assert main(["compare", *map(str, arguments)]) == 1
-    assert taken == [count]
+    assert taken == [(count, 0)]
 
 
 def test_clips_to_calibrate_with_are_for_int8(saved, capsys):
