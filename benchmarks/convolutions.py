@@ -1,19 +1,21 @@
 """The forms of the 3D convolution beside one another, forward and in training.
 
     python -m benchmarks.convolutions
-    python -m benchmarks.convolutions --backends tensorflow jax torch --size 64
-    python -m benchmarks.convolutions --backends tensorflow --dtype float16
+    python -m benchmarks.convolutions --kernels tensorflow jax torch --size 64
+    python -m benchmarks.convolutions --kernels tensorflow --dtype float16
     python -m benchmarks.convolutions --write
 
-What `form="auto"` of `GroupedConv3D` takes on a CPU comes from here: for each backend
-and task the form with the least time over the convolutions of a kind. `--write` puts it
-into `keras_dynamonet/layers/convolution_forms.json`, where all of a kind were measured
-and what stands there is slower by more than 5 %.
+What `form="auto"` of `GroupedConv3D` takes on a CPU comes from here: for each backend,
+TensorFlow with oneDNN and without (`tensorflow_eigen`), and each task the form with the
+least time over the convolutions of a kind. `--write` puts it into
+`keras_dynamonet/layers/convolution_forms.json`, where all of a kind were measured and
+what stands there is slower by more than 5 %.
 """
 
 import argparse
 import copy
 import json
+import math
 from collections import Counter
 from typing import NamedTuple
 
@@ -25,9 +27,15 @@ from keras_dynamonet.files import atomic_path
 from keras_dynamonet.layers.convolution_forms import CPU_FORMS, FORMS_FILE, kind_of
 
 _WORK = "benchmarks.convolutions_work:convolution"
-FORMS = ("native", "planar", "stacked")
+FORMS = ("native", "planar", "merged", "stacked")
 TASKS = ("forward", "training")
-BACKENDS = ("tensorflow", "jax", "torch")
+# Whose kernels compute: environment of the contestants.
+KERNELS = {
+    "tensorflow": {"KERAS_BACKEND": "tensorflow", "TF_ENABLE_ONEDNN_OPTS": "1"},
+    "tensorflow_eigen": {"KERAS_BACKEND": "tensorflow", "TF_ENABLE_ONEDNN_OPTS": "0"},
+    "jax": {"KERAS_BACKEND": "jax"},
+    "torch": {"KERAS_BACKEND": "torch"},
+}
 TIE = 1.05
 """Times of a round that are no further apart count as equal."""
 # Sums over all pixels of a batch, in another order.
@@ -85,7 +93,18 @@ CASES = (
 )
 
 
-def contestants(arguments: argparse.Namespace, case: Case, backend: str, task: str):
+def entered_forms(case: Case, kernels: str) -> list[str]:
+    """The forms that a convolution may take."""
+    missing = set()
+    if case.groups == 1:
+        missing.add("merged")  # is `planar`
+    elif kernels == "tensorflow_eigen":
+        # Have no gradients, which may be asked for outside of training, too.
+        missing.update(("planar", "stacked"))
+    return [form for form in FORMS if form not in missing]
+
+
+def contestants(arguments: argparse.Namespace, case: Case, kernels: str, task: str):
     """One for each form."""
     shape = (arguments.frames, arguments.size, arguments.size)
     sizes = [-(-side // by) for side, by in zip(shape, case.shrunk, strict=True)]
@@ -107,39 +126,39 @@ def contestants(arguments: argparse.Namespace, case: Case, backend: str, task: s
             _WORK,
             {**settings, "form": form},
             arguments.threads,
-            environment={"KERAS_BACKEND": backend},
+            environment=KERNELS[kernels],
         )
-        for form in FORMS
+        for form in entered_forms(case, kernels)
     ]
 
 
 def measure(arguments: argparse.Namespace) -> list[Table]:
-    """A table for each backend and task."""
+    """A table for each set of kernels and task."""
     if arguments.write and arguments.dtype != "float32":
         raise SystemExit("--write: the library's choices are those of float32.")
     cases = [c for c in CASES if not arguments.cases or c.name in arguments.cases]
     whole = {case.kind for case in CASES} - {c.kind for c in CASES if c not in cases}
     chosen = copy.deepcopy(CPU_FORMS)
     tables = []
-    for backend in arguments.backends:
+    for kernels in arguments.kernels:
         for task in arguments.tasks:
             table = Table(
-                f"Forms of the convolution, {backend}, {task}, batch "
+                f"Forms of the convolution, {kernels}, {task}, batch "
                 f"{arguments.batch}, {arguments.frames}x{arguments.size}x"
                 f"{arguments.size}, {arguments.dtype}, ms",
                 ("convolution", *FORMS, f"within {TIE - 1:.0%} of the fastest"),
             )
             sums = {}
             for case in cases:
-                seconds = _race(arguments, case, backend, task, table)
+                seconds = _race(arguments, case, kernels, task, table)
                 sums.setdefault(case.kind, Counter()).update(seconds)
             for kind, seconds in sums.items():
-                fastest = min(FORMS, key=seconds.get)
-                cells = (f"{1e3 * seconds[form]:,.1f}" for form in FORMS)
-                table.add(f"all `{kind}`", *cells, fastest)
-                held = chosen[backend][task][kind]
-                if kind in whole and seconds[held] > TIE * seconds[fastest]:
-                    chosen[backend][task][kind] = fastest
+                fastest = min(seconds, key=seconds.get)
+                table.add(f"all `{kind}`", *_cells(seconds), fastest)
+                forms = chosen.setdefault(kernels, {}).setdefault(task, {})
+                held = seconds.get(forms.get(kind), math.inf)
+                if kind in whole and held > TIE * seconds[fastest]:
+                    forms[kind] = fastest
             tables.append(table)
             print(table.to_markdown(), flush=True)
     if arguments.write:
@@ -148,28 +167,28 @@ def measure(arguments: argparse.Namespace) -> list[Table]:
     return tables
 
 
-def _race(arguments, case, backend, task, table):
+def _cells(seconds):
+    return (f"{1e3 * seconds[f]:,.1f}" if f in seconds else "" for f in FORMS)
+
+
+def _race(arguments, case, kernels, task, table):
     """Adds the row of a case; its seconds by form."""
     results = race(
-        contestants(arguments, case, backend, task),
+        contestants(arguments, case, kernels, task),
         tolerances={"": TOLERANCES[arguments.dtype]},
         **race_options(arguments),
     )
     best = min(results.values(), key=lambda result: result.seconds)
-    table.add(
-        case.name,
-        *(f"{1e3 * results[form].seconds:,.1f}" for form in FORMS),
-        ", ".join(f for f in FORMS if results[f].ratio(best) <= TIE),
-    )
-    return {form: results[form].seconds for form in FORMS}
+    seconds = {form: result.seconds for form, result in results.items()}
+    near = (form for form, result in results.items() if result.ratio(best) <= TIE)
+    table.add(case.name, *_cells(seconds), ", ".join(near))
+    return seconds
 
 
 def make_parser() -> argparse.ArgumentParser:
     """The options of this benchmark."""
     parser = benchmark_parser(__doc__)
-    parser.add_argument(
-        "--backends", nargs="+", choices=BACKENDS, default=list(BACKENDS)
-    )
+    parser.add_argument("--kernels", nargs="+", choices=KERNELS, default=list(KERNELS))
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
     parser.add_argument("--cases", nargs="+", choices=[case.name for case in CASES])
     parser.add_argument("--dtype", choices=list(TOLERANCES), default="float32")

@@ -8,12 +8,13 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 
 
-def run_python(*arguments, backend="tensorflow"):
+def run_python(*arguments, backend="tensorflow", onednn=True):
     """Runs Python from the root of the repository; fails with what it printed.
 
     Args:
         *arguments: Those of the interpreter, e.g. `"-c", "import keras"`.
         backend: The backend of Keras.
+        onednn: Whether TensorFlow may use oneDNN, where it has it.
 
     Returns:
         What it printed to standard output.
@@ -21,6 +22,7 @@ def run_python(*arguments, backend="tensorflow"):
     environment = {
         **os.environ,
         "KERAS_BACKEND": backend,
+        "TF_ENABLE_ONEDNN_OPTS": str(int(onednn)),
         "PYTHONPATH": str(ROOT),
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "CUDA_VISIBLE_DEVICES": "",

@@ -1,19 +1,22 @@
-"""TensorFlow, JAX and PyTorch compute the same from the same weights."""
+"""TensorFlow, JAX and PyTorch compute the same from the same weights, and TensorFlow
+without oneDNN, too."""
 
 import importlib.util
 
 import numpy as np
 import pytest
 
+from tests.backend_worker import ONEDNN_ALONE
 from tests.fresh_process import run_python
 
 
-def run_worker(backend, folder):
-    path = folder / f"{backend}.npz"
-    run_python("-m", "tests.backend_worker", path, backend=backend)
+def run_worker(kernels, folder):
+    path = folder / f"{kernels}.npz"
+    backend, _, eigen = kernels.partition("_")
+    run_python("-m", "tests.backend_worker", path, backend=backend, onednn=not eigen)
     with np.load(path) as file:
         numbers = dict(file)
-    assert numbers.pop("backend") == backend
+    assert numbers.pop("kernels") == kernels
     return numbers
 
 
@@ -23,17 +26,22 @@ def reference(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("backend", ("jax", "torch"))
+@pytest.mark.parametrize("kernels", ("tensorflow_eigen", "jax", "torch"))
 def test_layers_predictions_losses_and_gradients_are_equal(
-    backend, reference, tmp_path
+    kernels, reference, tmp_path
 ):
+    backend = kernels.partition("_")[0]
     if importlib.util.find_spec(backend) is None:
         # Where it must not be skipped, `conftest.py` has failed already.
         pytest.skip(f"{backend} is not installed")
-    numbers = run_worker(backend, tmp_path)
-    assert set(numbers) == set(reference)
+    numbers = run_worker(kernels, tmp_path)
+    left_out = set(reference) - set(numbers)
+    slopes = {f"{name}_slope0" for name in ONEDNN_ALONE}
+    assert left_out == (slopes if kernels == "tensorflow_eigen" else set())
+    assert set(numbers) <= set(reference)
     differing = []
-    for name, expected in reference.items():
+    for name in numbers:
+        expected = reference[name]
         # Relative to the largest number: a gradient has no size of its own.
         scale = np.abs(expected).max() + 1e-3
         error = np.abs(numbers[name].astype("float64") - expected).max() / scale
@@ -50,6 +58,6 @@ def test_nothing_compared_is_zero_or_not_finite(reference):
     for name, array in reference.items():
         assert np.isfinite(array).all(), name
     forms = [name for name in reference if name.startswith(("conv", "filter"))]
-    # 3 forms of the convolution and 12 of the filter; gradients to one and two inputs.
-    assert len(forms) == 3 * 2 + 12 * 3
+    # 5 forms of the convolution and 12 of the filter; gradients to one and two inputs.
+    assert len(forms) == 5 * 2 + 12 * 3
     assert all(np.any(reference[name]) for name in forms)

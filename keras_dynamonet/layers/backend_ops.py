@@ -8,6 +8,8 @@ costs TensorFlow's CPU more than a convolution over it.
 This module is the only place in the layers that looks past `keras.ops`.
 """
 
+import functools
+
 import keras
 from keras import ops
 
@@ -38,6 +40,34 @@ def gpu_is_visible() -> bool:
     import torch
 
     return torch.cuda.is_available()
+
+
+@functools.cache
+def cpu_kernels() -> str:
+    """Whose kernels compute on the CPU: a key of `convolution_forms.CPU_FORMS`.
+
+    TensorFlow has two sets. That of oneDNN is left out on Apple's processors, on x86
+    processors without VNNI and with `TF_ENABLE_ONEDNN_OPTS=0`; what remains are those
+    of Eigen, in which grouped convolutions have no gradients.
+
+    Returns:
+        `"tensorflow"`, `"tensorflow_eigen"`, `"jax"` or `"torch"`.
+    """
+    backend = keras.backend.backend()
+    return "tensorflow_eigen" if backend == "tensorflow" and _on_eigen() else backend
+
+
+def _on_eigen():
+    import tensorflow as tf
+
+    with tf.init_scope(), tf.device("CPU"):
+        pixel = tf.zeros((1, 1, 1, 2))
+        grouped = {"input_sizes": pixel.shape, "filter": pixel, "out_backprop": pixel}
+        try:
+            tf.raw_ops.Conv2DBackpropInput(**grouped, strides=[1] * 4, padding="VALID")
+        except tf.errors.OpError:
+            return True
+    return False
 
 
 def crop(inputs, axis, start, stop):

@@ -5,9 +5,9 @@ from importlib.resources import files
 
 FORMS_FILE = files("keras_dynamonet.layers") / "convolution_forms.json"
 CPU_FORMS = json.loads(FORMS_FILE.read_text(encoding="utf-8"))
-"""Form by backend, task (`"forward"` or `"training"`) and kind of convolution: that
-which takes the least time over the convolutions of the kind in our networks. Written by
-`python -m benchmarks.convolutions --write`."""
+"""Form by kernels (`backend_ops.cpu_kernels`), task (`"forward"` or `"training"`) and
+kind of convolution: that which takes the least time over the convolutions of the kind
+in our networks. Written by `python -m benchmarks.convolutions --write`."""
 
 KINDS = ("pixels", "pointwise", "dense", "few_groups", "many_groups")
 """Convolutions that are alike in what is fast: of a clip of pixels (the stem), without

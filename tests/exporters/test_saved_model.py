@@ -89,6 +89,17 @@ def test_thousand_requests_in_threads_without_keras(source, served):
     assert not known & {module.partition(".")[0] for module in served.modules}
 
 
+def test_a_processor_without_onednn_serves_the_same(source, exported, monkeypatch):
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
+    clips = source.clips.parity[:2]
+    with ServedModel(exported.path) as served:
+        outputs = served.run("serving_default", {"clip": clips})
+    for name, value in outputs.items():
+        np.testing.assert_allclose(
+            value, source.expected[name][:2], rtol=1e-3, atol=1e-4, err_msg=name
+        )
+
+
 def test_errors_of_the_model_come_back(served):
     frames = np.full((1, 4), b"no picture", object)
     with pytest.raises(ServingError, match="(?i)jpeg|image|format"):

@@ -10,7 +10,7 @@ from keras_dynamonet.layers.convolution_forms import KINDS, kind_of
 from tests import oracles
 from tests.helpers import check_layer
 
-FORMS = ("native", "planar", "stacked")
+FORMS = ("native", "planar", "merged", "stacked")
 STRIDES = ((1, 1, 1), (1, 2, 2), (2, 2, 2), (2, 1, 1))
 ODD, EVEN = (5, 7, 9), (4, 6, 8)
 
@@ -128,7 +128,8 @@ def test_auto_takes_the_fast_kernel_of_the_cpu(
 def take_on_cpu(forms, monkeypatch):
     """Lets `auto` choose by these forms, by task and kind."""
     monkeypatch.setattr(grouped_conv3d.backend_ops, "gpu_is_visible", lambda: False)
-    monkeypatch.setitem(grouped_conv3d.CPU_FORMS, "tensorflow", forms)
+    kernels = grouped_conv3d.backend_ops.cpu_kernels()
+    monkeypatch.setitem(grouped_conv3d.CPU_FORMS, kernels, forms)
 
 
 def test_auto_knows_training_from_inference(monkeypatch):
@@ -171,10 +172,10 @@ def test_kinds_of_convolutions(kernel_size, channels, groups, kind):
     assert kind_of(kernel_size, channels, groups) == kind
 
 
-@pytest.mark.parametrize("backend", ("tensorflow", "jax", "torch"))
+@pytest.mark.parametrize("kernels", ("tensorflow", "tensorflow_eigen", "jax", "torch"))
 @pytest.mark.parametrize("task", ("forward", "training"))
-def test_every_kind_has_a_form_on_every_backend(backend, task):
-    forms = grouped_conv3d.CPU_FORMS[backend][task]
+def test_every_kind_has_a_form_with_all_kernels(kernels, task):
+    forms = grouped_conv3d.CPU_FORMS[kernels][task]
     assert set(forms) == set(KINDS)
     assert set(forms.values()) <= set(FORMS)
 
