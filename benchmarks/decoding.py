@@ -17,11 +17,15 @@ from benchmarks.videos import KINDS, write_videos
 
 _WORK = "benchmarks.decoding_work"
 OURS = "keras-dynamonet"
-PEERS = {
-    "decord2": "decord",
-    "OpenCV": "opencv",
-    "TorchCodec": "torchcodec",
-    "PyAV, plain": "pyav",
+# Name: function and further settings.
+CONTESTANTS = {
+    OURS: ("ours", {}),
+    "decord2": ("decord", {}),
+    "OpenCV": ("opencv", {}),
+    "TorchCodec": ("torchcodec", {}),
+    "PyAV, plain": ("pyav", {}),
+    # What PyAV takes where it scales as we do.
+    "PyAV, bicubic": ("pyav", {"interpolation": "BICUBIC"}),
 }
 # Scalers differ: bicubic, bilinear, area. Another frame would differ by up to 0.8.
 TOLERANCES = {"": 0.12}
@@ -55,8 +59,8 @@ def measure(arguments: argparse.Namespace) -> list[Table]:
         for workers in arguments.workers:
             settings = {"folder": str(folder), "kind": kind, "workers": workers}
             entered = [
-                Contestant(name, f"{_WORK}:{function}", settings, workers)
-                for name, function in {OURS: "ours", **PEERS}.items()
+                Contestant(name, f"{_WORK}:{function}", {**settings, **own}, workers)
+                for name, (function, own) in CONTESTANTS.items()
                 if not arguments.only or name in (OURS, *arguments.only)
             ]
             results = race(entered, tolerances=TOLERANCES, **race_options(arguments))
@@ -71,7 +75,8 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--videos", type=int, default=8, help="of each kind")
-    parser.add_argument("--only", nargs="+", choices=PEERS, help="peers")
+    peers = [name for name in CONTESTANTS if name != OURS]
+    parser.add_argument("--only", nargs="+", choices=peers, help="peers")
     add_folder_options(parser)
     return parser
 

@@ -34,8 +34,18 @@ def ours(folder: str, kind: str, workers: int, threads: int) -> Work:
     return _work(read, folder, kind, workers, f"PyAV {av.__version__}")
 
 
-def pyav(folder: str, kind: str, workers: int, threads: int) -> Work:
-    """PyAV as its documentation shows it: seek, decode, reformat."""
+def pyav(
+    folder: str, kind: str, workers: int, threads: int, interpolation: str = "BILINEAR"
+) -> Work:
+    """PyAV as its documentation shows it: seek, decode, reformat.
+
+    Args:
+        folder: Of the videos.
+        kind: Of the videos.
+        workers: Threads that read a video each.
+        threads: Unused: each has one decoder thread.
+        interpolation: PyAV's own, or `"BICUBIC"` as :func:`ours`.
+    """
     import av
 
     def read(path, start, size):
@@ -49,7 +59,9 @@ def pyav(folder: str, kind: str, workers: int, threads: int) -> Work:
             for frame in container.decode(stream):
                 if frame.pts - (stream.start_time or 0) < first:
                     continue
-                rgb = frame.reformat(width, height, "rgb24")
+                rgb = frame.reformat(
+                    width, height, "rgb24", interpolation=interpolation
+                )
                 frames.append(rgb.to_ndarray())
                 if len(frames) == CLIP_FRAMES:
                     return np.stack(frames)
