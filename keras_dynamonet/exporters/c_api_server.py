@@ -43,18 +43,34 @@ class CApiError(RuntimeError):
     """TensorFlow answered with a status that is not OK."""
 
 
+def library_files(folder, platform):
+    """The shared libraries with the C API in TensorFlow's package, in loading order.
+
+    The functions of tensors live in the first, those of sessions in the second.
+
+    Raises:
+        CApiError: If there are none, as in the package for Windows.
+    """
+    suffix = "2.dylib" if platform == "darwin" else "so.2"
+    names = ("libtensorflow_framework", "libtensorflow_cc")
+    files = [os.path.join(folder, f"{name}.{suffix}") for name in names]
+    for file in files:
+        if not os.path.isfile(file):
+            raise CApiError(
+                f"{file} is missing: this TensorFlow has no C API to prove a "
+                "SavedModel with. Export it on Linux, macOS or under WSL"
+            )
+    return files
+
+
 class Library:
     """The functions of the C API that a server needs, with their types."""
 
     def __init__(self, folder):
-        # The functions of tensors live in the first, those of sessions in the second.
-        first = ctypes.CDLL(
-            os.path.join(folder, "libtensorflow_framework.so.2"), ctypes.RTLD_GLOBAL
-        )
-        second = ctypes.CDLL(
-            os.path.join(folder, "libtensorflow_cc.so.2"), ctypes.RTLD_GLOBAL
-        )
-        self._libraries = (second, first)
+        self._libraries = [
+            ctypes.CDLL(file, ctypes.RTLD_GLOBAL)
+            for file in library_files(folder, sys.platform)
+        ]
         self.disable_xla = self._find("_ZN10tensorflow21DisableXlaCompilationEv", None)
         returns_pointer = {
             "TF_NewStatus": [],
@@ -294,9 +310,9 @@ def main():
             replies.write(part)
         replies.flush()
 
-    library = Library(folder)
-    library.disable_xla()
     try:
+        library = Library(folder)
+        library.disable_xla()
         session = Session(library, model)
     except CApiError as error:
         reply({"error": str(error)})

@@ -5,15 +5,18 @@ import pytest
 import tensorflow as tf
 
 from keras_dynamonet.errors import UserError
+from keras_dynamonet.exporters import c_api_client
 from keras_dynamonet.exporters.c_api_client import (
     ServedModel,
     ServingError,
     read_signatures,
 )
+from keras_dynamonet.exporters.c_api_server import CApiError, library_files
 from keras_dynamonet.exporters.calibration import share_out
 from keras_dynamonet.exporters.comparison import compare_artefact
 from keras_dynamonet.exporters.saved_model import (
     SIGNATURES,
+    SavedModelRunner,
     encode_jpeg,
     export_saved_model,
     lint,
@@ -183,6 +186,28 @@ def test_a_process_that_has_died_is_an_error(source, exported):
             model._process.wait()
             model.run("serving_default", {"clip": source.clips.parity})
     assert model._process.stdin.closed and model._process.stdout.closed
+
+
+@pytest.mark.parametrize(
+    ("platform", "names"),
+    [
+        ("linux", ["libtensorflow_framework.so.2", "libtensorflow_cc.so.2"]),
+        ("darwin", ["libtensorflow_framework.2.dylib", "libtensorflow_cc.2.dylib"]),
+    ],
+)
+def test_libraries_have_the_names_of_the_platform(platform, names, tmp_path):
+    with pytest.raises(CApiError, match="no C API to prove a SavedModel with"):
+        library_files(str(tmp_path), platform)
+    paths = [tmp_path / name for name in names]
+    for path in paths:
+        path.touch()
+    assert library_files(str(tmp_path), platform) == list(map(str, paths))
+
+
+def test_a_tensorflow_without_the_c_api_is_one_line(exported, tmp_path, monkeypatch):
+    monkeypatch.setattr(c_api_client, "_library_folder", lambda: str(tmp_path))
+    with pytest.raises(UserError, match=f"{exported.path}: .*on Linux, macOS or under"):
+        SavedModelRunner(exported.path).run("embed", {})
 
 
 def test_damaged_model_is_an_error(tmp_path):
