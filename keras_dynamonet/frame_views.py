@@ -91,7 +91,8 @@ class ViewedFrameLoss(keras.losses.Loss):
         planes = ops.transpose(clip, (0, 1, 4, 2, 3))
         planes = ops.reshape(planes, (-1, height, width, 1))
         kernel = ops.convert_to_tensor(VIEWS[self.view], planes.dtype)
-        planes = ops.conv(planes, kernel[:, :, None, None], padding="valid")
+        kernel = kernel[:, :, None, None]
+        planes = ops.conv(planes, kernel, 1, "valid", data_format="channels_last")
         _, height, width, _ = planes.shape
         planes = ops.reshape(planes, (-1, frames, channels, height, width))
         return ops.transpose(planes, (0, 1, 3, 4, 2))

@@ -196,7 +196,7 @@ class SSIMFrameLoss(keras.losses.Loss):
 
         def local_mean(images):
             images = ops.reshape(images, (-1, height, width, channels))
-            return ops.average_pool(images, self.window, strides=1, padding="valid")
+            return ops.average_pool(images, self.window, 1, "valid", "channels_last")
 
         mean_true, mean_pred = local_mean(y_true), local_mean(y_pred)
         var_true = local_mean(y_true * y_true) - mean_true * mean_true

@@ -8,13 +8,14 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 
 
-def run_python(*arguments, backend="tensorflow", onednn=True):
+def run_python(*arguments, backend="tensorflow", onednn=True, keras_home=None):
     """Runs Python from the root of the repository; fails with what it printed.
 
     Args:
         *arguments: Those of the interpreter, e.g. `"-c", "import keras"`.
         backend: The backend of Keras.
         onednn: Whether TensorFlow may use oneDNN, where it has it.
+        keras_home: Folder of Keras's own settings.
 
     Returns:
         What it printed to standard output.
@@ -28,6 +29,8 @@ def run_python(*arguments, backend="tensorflow", onednn=True):
         "CUDA_VISIBLE_DEVICES": "",
         "JAX_PLATFORMS": "cpu",
     }
+    if keras_home is not None:
+        environment["KERAS_HOME"] = str(keras_home)
     result = subprocess.run(
         [sys.executable, *map(str, arguments)],
         capture_output=True,

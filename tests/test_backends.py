@@ -2,6 +2,7 @@
 without oneDNN, too."""
 
 import importlib.util
+import json
 
 import numpy as np
 import pytest
@@ -10,10 +11,11 @@ from tests.backend_worker import ONEDNN_ALONE
 from tests.fresh_process import run_python
 
 
-def run_worker(kernels, folder):
+def run_worker(kernels, folder, **environment):
     path = folder / f"{kernels}.npz"
     backend, _, eigen = kernels.partition("_")
-    run_python("-m", "tests.backend_worker", path, backend=backend, onednn=not eigen)
+    environment = {"backend": backend, "onednn": not eigen, **environment}
+    run_python("-m", "tests.backend_worker", path, **environment)
     with np.load(path) as file:
         numbers = dict(file)
     assert numbers.pop("kernels") == kernels
@@ -51,6 +53,16 @@ def test_layers_predictions_losses_and_gradients_are_equal(
         if not error < allowed:
             differing.append(f"{name}: {error:.1e}")
     assert not differing, differing
+
+
+@pytest.mark.slow
+def test_the_users_default_place_of_channels_does_not_matter(reference, tmp_path):
+    settings = {"image_data_format": "channels_first", "backend": "tensorflow"}
+    (tmp_path / "keras.json").write_text(json.dumps(settings))
+    numbers = run_worker("tensorflow", tmp_path, keras_home=tmp_path)
+    assert set(numbers) == set(reference)
+    for name, expected in reference.items():
+        np.testing.assert_allclose(numbers[name], expected, atol=1e-5, err_msg=name)
 
 
 @pytest.mark.slow

@@ -6,6 +6,9 @@ Serving. `keras.ops.moments` and `batch_normalization` miss TensorFlow's fused k
 and on PyTorch its convolutions cannot be mapped. The gradient of an indexed tensor
 costs TensorFlow's CPU more than a convolution over it.
 This module is the only place in the layers that looks past `keras.ops`.
+
+Every operation is told where the channels are, here and elsewhere: Keras's default is a
+setting of the user's.
 """
 
 import functools
@@ -134,7 +137,7 @@ def conv2d(inputs, kernel, strides=(1, 1), padding=(0, 0)):
         import tensorflow as tf
 
         return tf.nn.conv2d(inputs, kernel, strides=strides, padding=mode.upper())
-    return ops.conv(inputs, kernel, strides=strides, padding=mode)
+    return ops.conv(inputs, kernel, strides, mode, data_format="channels_last")
 
 
 def conv3d(inputs, kernel, strides, padding):
@@ -157,7 +160,7 @@ def conv3d(inputs, kernel, strides, padding):
         inputs = ops.pad(inputs, [[0, 0], *([p, p] for p in padding), [0, 0]])
     if _on_tensorflow() and gpu_is_visible():
         return traced_conv3d(inputs, kernel, strides)
-    return ops.conv(inputs, kernel, strides=strides, padding="valid")
+    return ops.conv(inputs, kernel, strides, "valid", data_format="channels_last")
 
 
 def traced_conv3d(inputs, kernel, strides):
@@ -206,7 +209,7 @@ def depthwise_conv2d(image, kernel):
         )
         return outputs[0].permute(1, 2, 0)
     return ops.depthwise_conv(
-        image[None], kernel[..., None], strides=1, padding="valid"
+        image[None], kernel[..., None], 1, "valid", data_format="channels_last"
     )[0]
 
 

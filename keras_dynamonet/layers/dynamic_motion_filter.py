@@ -147,16 +147,20 @@ def _grouped(images, kernels):
         # The colours share a kernel: they take the place of the batch.
         stack = ops.transpose(images, (3, 1, 2, 0))  # (channels, H, W, images)
         kernel = ops.transpose(kernels, (1, 2, 0, 3))  # (k, k, images, 1)
-        outputs = ops.depthwise_conv(stack, kernel, strides=1, padding="valid")
+        outputs = _depthwise_conv(stack, kernel)
         return ops.transpose(outputs, (3, 1, 2, 0))
     _, height, width, _ = images.shape
     size = kernels.shape[1]
     stack = ops.reshape(ops.transpose(images, (1, 2, 0, 3)), (1, height, width, -1))
     kernel = ops.reshape(ops.transpose(kernels, (1, 2, 0, 3)), (size, size, -1, 1))
-    outputs = ops.depthwise_conv(stack, kernel, strides=1, padding="valid")
+    outputs = _depthwise_conv(stack, kernel)
     _, height, width, _ = outputs.shape
     outputs = ops.reshape(outputs, (height, width, -1, channels))
     return ops.transpose(outputs, (2, 0, 1, 3))
+
+
+def _depthwise_conv(images, kernel):
+    return ops.depthwise_conv(images, kernel, 1, "valid", data_format="channels_last")
 
 
 def _patches(images, kernels):
@@ -199,7 +203,7 @@ def neighbourhoods(images, size, stride=1):
         planes = ops.transpose(images, (0, 3, 1, 2))
         planes = ops.reshape(planes, (-1, height, width, 1))
     kernel = ops.reshape(ops.eye(taps, dtype=images.dtype), (size, size, 1, taps))
-    return ops.conv(planes, kernel, strides=stride, padding="valid")
+    return ops.conv(planes, kernel, stride, "valid", data_format="channels_last")
 
 
 _COMPUTE = {

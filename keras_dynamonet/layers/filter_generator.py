@@ -134,6 +134,7 @@ class FrameFilterGenerator(_FilterOutput):
             self.units,
             3,
             padding="same",
+            data_format="channels_last",
             activation="relu",
             dtype=self.dtype_policy,
             name="hidden",
@@ -142,6 +143,7 @@ class FrameFilterGenerator(_FilterOutput):
             self.weights_per_filter,
             3,
             padding="same",
+            data_format="channels_last",
             kernel_initializer="zeros",
             dtype=self.dtype_policy,
             name="filters",
@@ -155,7 +157,7 @@ class FrameFilterGenerator(_FilterOutput):
         # A pool, not `ops.max`, whose gradient looks for the elements equal to the
         # maximum: XLA may compute them again with another rounding and find none.
         images = ops.reshape(inputs, (-1, height, width, channels))
-        peak = ops.max_pool(images, (height, width), strides=1, padding="valid")
+        peak = ops.max_pool(images, (height, width), 1, "valid", "channels_last")
         peak = ops.reshape(peak, (-1, feature_frames, channels))
         features = ops.concatenate([mean, peak], axis=-1)
         features = ops.repeat(features, self.num_frames // feature_frames, axis=1)

@@ -61,7 +61,7 @@ class FrameMaps(keras.layers.Layer):
         brightness = np.zeros(self.kernel.shape, "float32")
         brightness[self.kernel_size // 2, self.kernel_size // 2] = 1 / channels
         kernel = self.kernel + ops.convert_to_tensor(brightness, self.compute_dtype)
-        maps = ops.conv(images, kernel, padding="same")
+        maps = ops.conv(images, kernel, padding="same", data_format="channels_last")
         return ops.reshape(maps, (-1, frames, height, width, self.maps))
 
     def compute_output_shape(self, input_shape):

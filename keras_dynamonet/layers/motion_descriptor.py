@@ -61,6 +61,7 @@ class MotionDescriptor(keras.layers.Layer):
                     units,
                     3,
                     padding="same",
+                    data_format="channels_last",
                     activation="relu",
                     dtype=self.dtype_policy,
                     name=f"temporal{index}",
@@ -89,7 +90,7 @@ class MotionDescriptor(keras.layers.Layer):
             taps = convolution(taps)
         # A pool, not `ops.max`, whose gradient looks for the elements equal to the
         # maximum: XLA may compute them again with another rounding and find none.
-        peak = ops.max_pool(taps, taps.shape[1], strides=1, padding="valid")[:, 0]
+        peak = ops.max_pool(taps, taps.shape[1], 1, "valid", "channels_last")[:, 0]
         return ops.concatenate([ops.mean(taps, axis=1), peak], axis=-1)
 
     def compute_output_shape(self, input_shape):

@@ -126,7 +126,7 @@ class MaxPool3D(_Pooling3D):
         return inputs
 
     def _pool(self, inputs, pool_size, strides):
-        return ops.max_pool(inputs, pool_size, strides, padding="valid")
+        return ops.max_pool(inputs, pool_size, strides, "valid", "channels_last")
 
 
 @keras.saving.register_keras_serializable(package="keras_dynamonet")
@@ -161,4 +161,4 @@ class AveragePool3D(_Pooling3D):
         return ops.pad(inputs, [[0, 0], *([p, p] for p in self.padding), [0, 0]])
 
     def _pool(self, inputs, pool_size, strides):
-        return ops.average_pool(inputs, pool_size, strides, padding="valid")
+        return ops.average_pool(inputs, pool_size, strides, "valid", "channels_last")

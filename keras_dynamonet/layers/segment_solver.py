@@ -24,7 +24,9 @@ def neighbourhood_mean(images):
     0.1111
     """
     images = pad_border(images, _WINDOW // 2, "replicate")
-    return ops.average_pool(images, _WINDOW, strides=1, padding="valid")
+    return ops.average_pool(
+        images, _WINDOW, strides=1, padding="valid", data_format="channels_last"
+    )
 
 
 @keras.saving.register_keras_serializable(package="keras_dynamonet")

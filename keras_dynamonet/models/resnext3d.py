@@ -311,7 +311,7 @@ def _endpoints(inputs, config, dtype):
             )(x)
         endpoints[f"stage{stage}"] = x
     endpoints["feature"] = keras.layers.GlobalAveragePooling3D(
-        dtype=dtype, name="feature"
+        data_format="channels_last", dtype=dtype, name="feature"
     )(x)
     return endpoints
 
