@@ -11,6 +11,7 @@ Every operation is told where the channels are, here and elsewhere: Keras's defa
 setting of the user's.
 """
 
+import contextlib
 import functools
 
 import keras
@@ -63,6 +64,13 @@ def cpu_kernels() -> str:
 def _on_eigen():
     import tensorflow as tf
 
+    # No public function says so. The attempt below does; where it fails TensorFlow logs
+    # a warning, which would be the first thing that many users see.
+    with contextlib.suppress(ImportError):
+        from tensorflow.python.util._pywrap_util_port import IsMklEnabled
+
+        if not IsMklEnabled():
+            return True
     with tf.init_scope(), tf.device("CPU"):
         pixel = tf.zeros((1, 1, 1, 2))
         grouped = {"input_sizes": pixel.shape, "filter": pixel, "out_backprop": pixel}

@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from keras_dynamonet.layers import backend_ops
 from tests import oracles
+from tests.fresh_process import run_python
 
 
 def random(shape, seed=0):
@@ -45,6 +46,19 @@ def test_batch_normalise_returns_the_biased_variance():
 def test_gpu_is_visible_agrees_with_tensorflow():
     tf = pytest.importorskip("tensorflow")
     assert backend_ops.gpu_is_visible() == bool(tf.config.list_physical_devices("GPU"))
+
+
+@pytest.mark.parametrize("told", (True, False))
+def test_kernels_without_onednn_are_known(told):
+    module = "tensorflow.python.util._pywrap_util_port"
+    lines = (
+        "import sys, tensorflow",
+        # Without it there is the attempt to compute a gradient.
+        "" if told else f"sys.modules['{module}'] = None",
+        "from keras_dynamonet.layers import backend_ops",
+        "print(backend_ops.cpu_kernels())",
+    )
+    assert run_python("-c", "\n".join(lines), onednn=False) == "tensorflow_eigen\n"
 
 
 def test_crop_takes_a_range_and_passes_the_gradient_to_it_alone():
