@@ -45,8 +45,8 @@ SIGNATURES = (
 )
 FOLDED = {"conv_form": "planar", "stem_form": "native", "filter_form": "patches"}
 """Forms of the layers, see :func:`~keras_dynamonet.exporters.folding.fold`: those of
-TensorFlow in :data:`~keras_dynamonet.layers.convolution_forms.CPU_FORMS`, wherever the
-file is written."""
+TensorFlow with oneDNN in :data:`~keras_dynamonet.layers.convolution_forms.CPU_FORMS`,
+wherever the file is written. Without oneDNN it serves the same, more slowly."""
 # So many clips for the signatures that share the network with `serving_default`.
 _OTHER_CLIPS = 32
 _LARGE_BYTES = 50_000_000

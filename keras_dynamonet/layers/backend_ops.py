@@ -47,38 +47,51 @@ def gpu_is_visible() -> bool:
 
 
 @functools.cache
-def cpu_kernels() -> str:
+def cpu_kernels(dtype: str = "float32") -> str:
     """Whose kernels compute on the CPU: a key of `convolution_forms.CPU_FORMS`.
 
     TensorFlow has two sets. That of oneDNN is left out on Apple's processors, on x86
-    processors without VNNI and with `TF_ENABLE_ONEDNN_OPTS=0`; what remains are those
-    of Eigen, in which grouped convolutions have no gradients.
+    processors without VNNI and with `TF_ENABLE_ONEDNN_OPTS=0`, and lacks types that the
+    processor lacks; what remains are those of Eigen, in which grouped convolutions have
+    no gradients.
+
+    Args:
+        dtype: That the convolutions compute in.
 
     Returns:
         `"tensorflow"`, `"tensorflow_eigen"`, `"jax"` or `"torch"`.
     """
     backend = keras.backend.backend()
-    return "tensorflow_eigen" if backend == "tensorflow" and _on_eigen() else backend
+    if backend == "tensorflow" and not _differentiates_groups(dtype):
+        return "tensorflow_eigen"
+    return backend
 
 
-def _on_eigen():
+def _differentiates_groups(dtype):
     import tensorflow as tf
 
-    # No public function says so. The attempt below does; where it fails TensorFlow logs
-    # a warning, which would be the first thing that many users see.
+    # The attempt below knows, but TensorFlow logs a warning when it fails, which would
+    # be the first thing that many users see. No public function says so.
     with contextlib.suppress(ImportError):
         from tensorflow.python.util._pywrap_util_port import IsMklEnabled
 
         if not IsMklEnabled():
-            return True
-    with tf.init_scope(), tf.device("CPU"):
-        pixel = tf.zeros((1, 1, 1, 2))
-        grouped = {"input_sizes": pixel.shape, "filter": pixel, "out_backprop": pixel}
+            return False
+    # In a session of its own: the caller may be building a graph.
+    with tf.Graph().as_default(), tf.device("CPU"), tf.compat.v1.Session() as session:
+        pixel = tf.zeros((1, 1, 1, 2), dtype)
+        gradient = tf.raw_ops.Conv2DBackpropInput(
+            input_sizes=pixel.shape,
+            filter=pixel,
+            out_backprop=pixel,
+            strides=[1] * 4,
+            padding="VALID",
+        )
         try:
-            tf.raw_ops.Conv2DBackpropInput(**grouped, strides=[1] * 4, padding="VALID")
+            session.run(gradient)
         except tf.errors.OpError:
-            return True
-    return False
+            return False
+    return True
 
 
 def crop(inputs, axis, start, stop):

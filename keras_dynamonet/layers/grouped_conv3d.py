@@ -35,13 +35,14 @@ class GroupedConv3D(keras.layers.Layer):
     - `native`: one 3D convolution of the backend.
     - `planar`: a sum of 2D convolutions, one for each temporal tap.
     - `merged`: the same, small groups side by side in convolutions without groups, with
-      zeros between them.
+      zeros between them (so that a number that is not finite spreads to its
+      neighbours).
     - `stacked`: one 2D convolution over the taps side by side on the channel axis.
     - `traced`: TensorFlow's grouped node without padding tricks, for converters only.
     - `auto`: `native` on a GPU, elsewhere what `CPU_FORMS` has for the kernels, the
       task and the kind of convolution. On TensorFlow's CPU, Keras's grouped 3D
-      convolution is 6 to 70 times slower than `planar`, which can only be trained with
-      oneDNN (`backend_ops.cpu_kernels`).
+      convolution is 6 to 70 times slower than `planar`, whose groups have gradients
+      with oneDNN alone (`backend_ops.cpu_kernels`).
 
     Args:
         filters: Number of output channels.
@@ -49,7 +50,8 @@ class GroupedConv3D(keras.layers.Layer):
         strides: Strides along frames, height and width, or one for all.
         groups: Number of groups; must divide `filters` and the input channels.
         use_bias: Whether to add a bias.
-        form: One of `"auto"`, `"native"`, `"planar"`, `"stacked"`, `"traced"`.
+        form: One of `"auto"`, `"native"`, `"planar"`, `"merged"`, `"stacked"`,
+            `"traced"`.
         kernel_initializer: Default: normal with variance `2 / fan_out` (He).
 
     Call arguments:
@@ -174,7 +176,8 @@ class GroupedConv3D(keras.layers.Layer):
         if form == "auto" and backend_ops.gpu_is_visible():
             form = "native"
         elif form == "auto":
-            form = CPU_FORMS[backend_ops.cpu_kernels()][task][self._kind]
+            kernels = backend_ops.cpu_kernels(self.compute_dtype)
+            form = CPU_FORMS[kernels][task][self._kind]
             if form == "native" and self.compute_dtype == "float16":
                 form = "planar"  # 3D kernels in float16 are slow on a CPU.
         # Without temporal taps both are the same 2D convolution; one does it directly.

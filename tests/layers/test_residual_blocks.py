@@ -122,7 +122,7 @@ def test_stc_scales_the_convolutions_but_not_the_shortcut():
     ("block_class", "arguments"),
     [
         (BottleneckBlock, {**BOTTLENECK, "strides": (1, 2, 2), "stc_ratio": 2}),
-        (BottleneckBlock, {**BOTTLENECK, "folded": True, "form": "stacked"}),
+        (BottleneckBlock, {**BOTTLENECK, "folded": True, "form": "merged"}),
         (BasicBlock, {**BASIC, "strides": 2, "shortcut": "A", "groups": 2}),
         (BasicBlock, {**BASIC, "middle": (5, 6), "pre_activation": True}),
         (BottleneckBlock, {**BOTTLENECK, "kernel_size": (1, 3, 3), "middle": (12,)}),
