@@ -61,10 +61,9 @@ def cpu_kernels(dtype: str = "float32") -> str:
     Returns:
         `"tensorflow"`, `"tensorflow_eigen"`, `"jax"` or `"torch"`.
     """
-    backend = keras.backend.backend()
-    if backend == "tensorflow" and not _differentiates_groups(dtype):
+    if _on_tensorflow() and not _differentiates_groups(dtype):
         return "tensorflow_eigen"
-    return backend
+    return keras.backend.backend()
 
 
 def _differentiates_groups(dtype):

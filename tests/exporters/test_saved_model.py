@@ -92,8 +92,15 @@ def test_thousand_requests_in_threads_without_keras(source, served):
     assert not known & {module.partition(".")[0] for module in served.modules}
 
 
-def test_a_processor_without_onednn_serves_the_same(source, exported, monkeypatch):
+def test_a_processor_without_onednn_serves_the_same(
+    source, exported, monkeypatch, tmp_path
+):
     monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
+    # What the kernels that are left refuse: so oneDNN is off in that process.
+    save_grouped_convolution_with_bias(tmp_path)
+    with ServedModel(tmp_path) as served:
+        with pytest.raises(ServingError, match="not support grouped convolutions"):
+            served.run("serving_default", {"x": np.ones((2, 8, 8, 4), "float32")})
     clips = source.clips.parity[:2]
     with ServedModel(exported.path) as served:
         outputs = served.run("serving_default", {"clip": clips})
@@ -101,6 +108,16 @@ def test_a_processor_without_onednn_serves_the_same(source, exported, monkeypatc
         np.testing.assert_allclose(
             value, source.expected[name][:2], rtol=1e-3, atol=1e-4, err_msg=name
         )
+
+
+def save_grouped_convolution_with_bias(path):
+    module = tf.Module()
+    module.compute = tf.function(
+        lambda x: {"y": tf.nn.bias_add(tf.nn.conv2d(x, kernel, 1, "SAME"), bias)},
+        input_signature=[tf.TensorSpec((None, 8, 8, 4))],
+    )
+    kernel, bias = tf.ones((3, 3, 2, 4)), tf.ones(4)
+    tf.saved_model.save(module, str(path), signatures=module.compute)
 
 
 def test_errors_of_the_model_come_back(served):

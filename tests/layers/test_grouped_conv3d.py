@@ -182,8 +182,7 @@ def test_auto_takes_the_fast_kernel_of_the_cpu(
 def take_on_cpu(forms, monkeypatch):
     """Lets `auto` choose by these forms, by task and kind."""
     monkeypatch.setattr(grouped_conv3d.backend_ops, "gpu_is_visible", lambda: False)
-    kernels = cpu_kernels()
-    monkeypatch.setitem(grouped_conv3d.CPU_FORMS, kernels, forms)
+    monkeypatch.setitem(grouped_conv3d.CPU_FORMS, cpu_kernels(), forms)
 
 
 def test_auto_knows_training_from_inference(monkeypatch):
