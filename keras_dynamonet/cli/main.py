@@ -8,9 +8,10 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from keras_dynamonet.cli.failures import describe_failure
 from keras_dynamonet.cli.leaving import leave
 from keras_dynamonet.cli.output import accept_any_name, fail, setup_logging
-from keras_dynamonet.errors import UsageError, UserError
+from keras_dynamonet.errors import UsageError
 from keras_dynamonet.version import __version__
 
 PROGRAMS = {
@@ -100,10 +101,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     setup_logging(verbose=arguments.verbose)
     try:
         return arguments.run(arguments)
-    except UserError as error:
-        logging.getLogger(__name__).debug("The error in full:", exc_info=True)
-        status = BAD_USAGE if isinstance(error, UsageError) else 1
-        return fail(str(error), status=status)
     except KeyboardInterrupt as interrupt:
         return fail(str(interrupt) or "stopped.", status=INTERRUPTED)
     except BrokenPipeError:
@@ -111,11 +108,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         # would complain when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except OSError as error:
-        # A folder for a file, no permission, no space: the user's to mend, too.
+    except Exception as error:
+        message = describe_failure(error)
+        if message is None:
+            raise
         logging.getLogger(__name__).debug("The error in full:", exc_info=True)
-        named = "" if error.filename is None else f"{error.filename}: "
-        return fail(f"{named}{error.strerror or error}.")
+        return fail(message, status=BAD_USAGE if isinstance(error, UsageError) else 1)
 
 
 def command() -> NoReturn:

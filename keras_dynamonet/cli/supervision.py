@@ -14,8 +14,8 @@ import threading
 import traceback
 from collections.abc import Iterator, Sequence
 
+from keras_dynamonet.cli.failures import describe_failure
 from keras_dynamonet.cli.output import fail
-from keras_dynamonet.errors import UserError
 
 _CHILD = "DYNAMONET_SUPERVISED"
 
@@ -76,19 +76,17 @@ def leave_at_once() -> Iterator[None]:
     """
     try:
         yield
-    except UserError as error:
-        status = fail(str(error))
-    except OSError as error:
-        named = f"{error.filename}: " if error.filename else ""
-        status = fail(f"{named}{error.strerror or error}.")
-    except Exception:
-        traceback.print_exc()
-        status = 1
+    except Exception as error:
+        message = describe_failure(error)
+        if message is None:
+            traceback.print_exc()
+        else:
+            fail(message)
     else:
         return
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(status)
+    os._exit(1)
 
 
 def end_with_parent() -> None:

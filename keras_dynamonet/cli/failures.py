@@ -1,0 +1,62 @@
+"""Errors that the programs tell in one line instead of a stack trace."""
+
+import re
+from collections.abc import Iterator
+
+from keras_dynamonet.errors import UserError
+
+_OUT_OF_MEMORY = re.compile(
+    r"out[ _]of[ _]memory|\bOOM\b|RESOURCE_EXHAUSTED|ALLOC_FAILED|bad_alloc"
+    r"|(?:failed to|can't|cannot|unable to) allocate|not enough memory",
+    re.IGNORECASE,
+)
+"""What TensorFlow, JAX, PyTorch, CUDA and NumPy say; their errors share no class."""
+
+_GRAPH_NAMES = re.compile(r"\{\{.*?\}\} |/job:\S*/device:")
+"""What TensorFlow puts around it: nodes of its graph, the address of the device."""
+
+_LONGEST_REASON = 200
+
+
+def describe_failure(error: Exception) -> str | None:
+    """One line about an error that the user can mend; None if it is none of these.
+
+    Args:
+        error: A :class:`~keras_dynamonet.errors.UserError`, an error of the system
+            (no permission, no space), or memory that did not suffice.
+
+    Example:
+
+    >>> describe_failure(FileNotFoundError(2, "No such file or directory", "a.mp4"))
+    'a.mp4: No such file or directory.'
+    """
+    if isinstance(error, UserError):
+        return str(error)
+    reason = _memory_reason(error)
+    if reason is not None:
+        return (
+            f"the memory does not suffice: {reason}. What helps: a smaller "
+            "--batch-size, a smaller network, fewer or smaller frames."
+        )
+    if isinstance(error, OSError):
+        named = "" if error.filename is None else f"{error.filename}: "
+        return f"{named}{error.strerror or error}."
+    return None
+
+
+def _memory_reason(error: Exception) -> str | None:
+    """What a library says of memory that it did not get; None for another error."""
+    for cause in _with_causes(error):
+        for line in str(cause).splitlines():
+            if _OUT_OF_MEMORY.search(line):
+                line = _GRAPH_NAMES.sub("", line).strip()
+                return line.rstrip(".")[:_LONGEST_REASON]
+        if isinstance(cause, MemoryError):
+            return "an array is too large"
+    return None
+
+
+def _with_causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__

@@ -1,0 +1,83 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_dynamonet.cli.failures import describe_failure
+from keras_dynamonet.errors import UserError
+
+TOO_MANY = 1 << 45
+"""Numbers that no machine has the memory for."""
+
+
+def _error_of(function) -> Exception:
+    with pytest.raises(Exception) as raised:
+        function()
+    return raised.value
+
+
+def test_memory_that_tensorflow_does_not_get():
+    @tf.function
+    def make():
+        return tf.random.uniform((TOO_MANY,))
+
+    message = describe_failure(_error_of(make))
+    assert "the memory does not suffice: OOM when allocating tensor" in message
+    assert f"[{TOO_MANY}]" in message
+    assert "--batch-size" in message
+    assert "{{" not in message and "/job:" not in message and "\n" not in message
+
+
+def test_memory_that_numpy_does_not_get():
+    message = describe_failure(_error_of(lambda: np.zeros((1024, TOO_MANY))))
+    assert "the memory does not suffice: Unable to allocate" in message
+
+
+def test_memory_that_python_does_not_get():
+    message = describe_failure(_error_of(lambda: bytearray(1 << 60)))
+    assert "the memory does not suffice: an array is too large." in message
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "RESOURCE_EXHAUSTED: Out of memory allocating 140737488355328 bytes.",  # JAX
+        "CUDA out of memory. Tried to allocate 2.00 GiB.",  # PyTorch
+        "DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes.",
+        "failed to allocate 2.00GiB: CUDA_ERROR_OUT_OF_MEMORY",
+        "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
+    ],
+)
+def test_what_other_libraries_say_of_memory(said):
+    error = RuntimeError(f"While computing a step:\n{said}\nmore")
+    reason = said.rstrip(".")
+    assert f"the memory does not suffice: {reason}. What helps" in describe_failure(
+        error
+    )
+
+
+def test_an_error_caused_by_memory():
+    try:
+        try:
+            raise MemoryError("std::bad_alloc")
+        except MemoryError as cause:
+            raise RuntimeError("The graph cannot be told.") from cause
+    except RuntimeError as error:
+        assert "the memory does not suffice: std::bad_alloc." in describe_failure(error)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ZeroDivisionError("division by zero"),
+        RuntimeError("a room with no exit"),  # o-o-m is in it
+        tf.errors.InvalidArgumentError(None, None, "shapes differ"),
+        KeyError("memory"),
+    ],
+)
+def test_a_mistake_of_the_program_is_not_told_in_one_line(error):
+    assert describe_failure(error) is None
+
+
+def test_a_users_mistake_keeps_its_words():
+    error = UserError("a.mp4: is out of memory of man. Remove it.")
+    assert describe_failure(error) == str(error)
