@@ -1,9 +1,11 @@
 """Errors that the programs tell in one line instead of a stack trace."""
 
+import os
 import re
 from collections.abc import Iterator
 
 from keras_dynamonet.errors import UserError
+from keras_dynamonet.keras_backend import refuse_unusable_backend
 
 _OUT_OF_MEMORY = re.compile(
     r"out[ _]of[ _]memory|\bOOM\b|RESOURCE_EXHAUSTED|ALLOC_FAILED|bad_alloc"
@@ -23,7 +25,8 @@ def describe_failure(error: Exception) -> str | None:
 
     Args:
         error: A :class:`~keras_dynamonet.errors.UserError`, an error of the system
-            (no permission, no space), or memory that did not suffice.
+            (no permission, no space), memory that did not suffice, or what Keras says
+            of a backend that it cannot run on.
 
     Example:
 
@@ -41,6 +44,10 @@ def describe_failure(error: Exception) -> str | None:
     if isinstance(error, OSError):
         named = "" if error.filename is None else f"{error.filename}: "
         return f"{named}{error.strerror or error}."
+    try:
+        refuse_unusable_backend(os.environ.get("KERAS_BACKEND", "tensorflow"))
+    except UserError as backend_error:
+        return str(backend_error)
     return None
 
 

@@ -1,5 +1,8 @@
 """The layers, one concept a file."""
 
+import keras
+
+from keras_dynamonet.keras_backend import refuse_unusable_backend
 from keras_dynamonet.layers.conv_norm import ConvNorm, VideoBatchNormalization
 from keras_dynamonet.layers.dynamic_motion_filter import DynamicMotionFilter
 from keras_dynamonet.layers.filter_generator import (
@@ -38,3 +41,5 @@ __all__ = [
     "SegmentSolver",
     "VideoBatchNormalization",
 ]
+
+refuse_unusable_backend(keras.backend.backend())

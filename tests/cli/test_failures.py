@@ -1,3 +1,8 @@
+import importlib.util
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -81,3 +86,32 @@ def test_a_mistake_of_the_program_is_not_told_in_one_line(error):
 def test_a_users_mistake_keeps_its_words():
     error = UserError("a.mp4: is out of memory of man. Remove it.")
     assert describe_failure(error) == str(error)
+
+
+@pytest.mark.parametrize(
+    ("backend", "said"),
+    [
+        ("openvino", "Keras is set to run on openvino, but"),
+        ("nonsense", "Keras is set to run on nonsense, but"),
+    ],
+)
+def test_a_backend_that_the_networks_do_not_run_on(backend, said):
+    environment = {**os.environ, "KERAS_BACKEND": backend}
+    done = subprocess.run(
+        [sys.executable, "-m", "keras_dynamonet.cli.main", "summary", "nano-16f"],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert f"\ndynamonet: error: {said}" in f"\n{done.stderr}"
+    assert "Traceback" not in done.stderr
+
+
+def test_a_backend_that_is_not_installed(monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    message = describe_failure(ModuleNotFoundError("No module named 'jax'", name="jax"))
+    assert message == (
+        'KERAS_BACKEND=jax needs an extra: pip install "keras-dynamonet[jax]".'
+    )
