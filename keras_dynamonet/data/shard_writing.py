@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from keras_dynamonet.data.packed_record import PackedRecord
+from keras_dynamonet.data.record_errors import plain_record_errors
 from keras_dynamonet.data.shards import (
     FOOTER_BYTES,
     HEADER_BYTES,
@@ -141,7 +142,7 @@ def write_shard(
     cv2.setNumThreads(1)  # there is a process for each processor
     rows, sizes, bad, offset = [], [], {}, HEADER_BYTES
     path = stem.with_suffix(".tfrecord")
-    with atomic_path(path) as temporary:
+    with atomic_path(path) as temporary, plain_record_errors(path):
         with tf.io.TFRecordWriter(str(temporary)) as writer:
             for source in sources:
                 try:

@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_dynamonet.errors import UserError
+from keras_dynamonet.data.record_errors import plain_record_errors
 from keras_dynamonet.training.checkpoints import inference_copy
 from keras_dynamonet.training.distribution import Distribution
 
@@ -75,13 +75,9 @@ class EventWriter:
 
     def _write(self, event) -> None:
         event.wall_time = time.time()
-        try:
+        with plain_record_errors(self._path):
             self._writer.write(event.SerializeToString())
             self._writer.flush()
-        except tf.errors.OpError as error:  # e.g. a full disk
-            raise UserError(
-                f"{self._path}: cannot be written: {error.message}."
-            ) from error
 
 
 class TensorBoardLog(keras.callbacks.Callback):

@@ -17,7 +17,7 @@ from keras_dynamonet.data.manifest import list_splits, load_manifest  # noqa: E4
 from keras_dynamonet.data.packed_record import PackedRecord  # noqa: E402
 from keras_dynamonet.data.packing import pack_videos  # noqa: E402
 from keras_dynamonet.data.scan import scan_videos  # noqa: E402
-from keras_dynamonet.data.shard_writing import PackSettings, write_shard  # noqa: E402
+from keras_dynamonet.data.shard_writing import PackSettings, Source, write_shard  # noqa: E402
 from keras_dynamonet.data.transforms import Augmentation  # noqa: E402
 from keras_dynamonet.data.video_file import VideoError  # noqa: E402
 from keras_dynamonet.data.video_opening import open_video_reader  # noqa: E402
@@ -391,3 +391,16 @@ def test_augmented_clips_at_any_scale(packed):
         load_manifest(packed), spec, seed=0, augmentation=Augmentation()
     )
     assert {clips(k)[0].shape for k in range(14)} == {(3, 16, 16, 3)}
+
+
+def test_a_full_disk_is_told_in_one_line(source, tmp_path, monkeypatch):
+    real = tf.io.TFRecordWriter
+    monkeypatch.setattr(tf.io, "TFRecordWriter", lambda path: real("/dev/full"))
+    videos = [source.parent / "a" / "v 0.mp4", source.parent / "b" / "v 1.mp4"]
+    sources = [Source(str(path), path.name, "a") for path in videos]
+    with pytest.raises(UserError) as raised:
+        write_shard(tmp_path / "shard", sources, SETTINGS)
+    assert str(raised.value) == (
+        f"{tmp_path}/shard.tfrecord: cannot be written: No space left on device."
+    )
+    assert not list(tmp_path.iterdir())
