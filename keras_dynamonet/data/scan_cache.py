@@ -7,6 +7,7 @@ look at it.
 
 import dataclasses
 import json
+import logging
 import os
 import sqlite3
 import threading
@@ -30,10 +31,13 @@ create table if not exists scans (
     primary key (path, thorough)
 ) without rowid
 """
+_FILE_NAME = "scans.sqlite"
 _PROGRAM = f"{__version__} av {av.__version__}"
 # Another scan may be writing.
 _BUSY_SECONDS = 60.0
 _COMMIT_SECONDS = 2.0
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,12 +62,15 @@ class ScanResult:
 class ScanCache:
     """Results of earlier scans. Use as a context manager; threads may share it.
 
+    A file that cannot be written is no reason to stop: what is found out is not kept
+    then, which a warning says.
+
     Args:
         path: The file; None for the one in the cache folder.
         fresh: Find nothing, keep everything: what is there may be wrong.
 
     Raises:
-        UserError: The file cannot be used.
+        UserError: The file is no such database.
 
     Example:
 
@@ -79,16 +86,17 @@ class ScanCache:
         self._fresh = fresh
         self._lock = threading.Lock()
         self._committed = time.monotonic()
-        path = Path(path) if path is not None else cache_folder() / "scans.sqlite"
+        self._path = Path(path) if path is not None else cache_folder() / _FILE_NAME
+        self._keeping = True
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._database = sqlite3.connect(
-                path, timeout=_BUSY_SECONDS, check_same_thread=False
-            )
-            self._database.execute(_SCHEMA)
-        except (OSError, sqlite3.Error) as error:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._database = _open(self._path)
+        except (OSError, sqlite3.OperationalError) as error:
+            self._keep_no_more(error)
+            self._database = _open(":memory:")
+        except sqlite3.Error as error:
             raise UserError(
-                f"{path}: the results of earlier scans cannot be read ({error}). "
+                f"{self._path}: the results of earlier scans cannot be read ({error}). "
                 "Remove the file."
             ) from error
 
@@ -96,7 +104,11 @@ class ScanCache:
         return self
 
     def __exit__(self, *_):
-        self._database.commit()
+        if self._keeping:
+            try:
+                self._database.commit()
+            except sqlite3.OperationalError as error:
+                self._keep_no_more(error)
         self._database.close()
 
     def find(self, path: str, state: str | None, thorough: bool) -> ScanResult | None:
@@ -138,14 +150,31 @@ class ScanCache:
         del document["path"]
         if result.info is not None:
             del document["info"]["path"]
+        row = (_key(result.path), int(thorough), state, json.dumps(document))
         with self._lock:
-            self._database.execute(
-                "insert or replace into scans values (?, ?, ?, ?)",
-                (_key(result.path), int(thorough), state, json.dumps(document)),
-            )
-            if time.monotonic() - self._committed > _COMMIT_SECONDS:
-                self._database.commit()
-                self._committed = time.monotonic()
+            if not self._keeping:
+                return
+            try:
+                self._database.execute(
+                    "insert or replace into scans values (?, ?, ?, ?)", row
+                )
+                if time.monotonic() - self._committed > _COMMIT_SECONDS:
+                    self._database.commit()
+                    self._committed = time.monotonic()
+            except sqlite3.OperationalError as error:  # e.g. a full disk
+                self._keep_no_more(error)
+
+    def _keep_no_more(self, error: Exception) -> None:
+        self._keeping = False
+        _logger.warning(
+            "%s: what this scan finds out is not kept: %s", self._path, error
+        )
+
+
+def _open(path: Path | str) -> sqlite3.Connection:
+    database = sqlite3.connect(path, timeout=_BUSY_SECONDS, check_same_thread=False)
+    database.execute(_SCHEMA)
+    return database
 
 
 def file_state(path: str) -> str | None:

@@ -3,7 +3,7 @@ import pytest
 
 from keras_dynamonet.data.manifest import Manifest
 from keras_dynamonet.data.scan import scan_video, scan_videos
-from keras_dynamonet.data.scan_cache import ScanCache
+from keras_dynamonet.data.scan_cache import ScanCache, ScanResult
 from keras_dynamonet.data.video_file import VideoError
 from keras_dynamonet.errors import UserError
 from tests.video_files import numbered_frames, write_video
@@ -87,6 +87,29 @@ def test_a_cache_that_is_none(tmp_path):
     (tmp_path / "scans.sqlite").write_text("not a database, " * 100)
     with pytest.raises(UserError, match="scans.sqlite: the results of earlier scans"):
         ScanCache(tmp_path / "scans.sqlite")
+
+
+def test_a_cache_that_cannot_be_written(with_bad_files, tmp_path, caplog):
+    (tmp_path / "file").touch()
+    with ScanCache(tmp_path / "file" / "scans.sqlite") as cache:
+        assert scan_videos(with_bad_files, cache=cache) == scan_videos(with_bad_files)
+    assert caplog.text.count("what this scan finds out is not kept") == 1
+
+
+def test_a_disk_that_is_full_in_the_middle(with_bad_files, tmp_path, caplog):
+    with ScanCache(tmp_path / "scans.sqlite") as cache:
+        first = scan_videos(with_bad_files, cache=cache)
+    with ScanCache(tmp_path / "scans.sqlite", fresh=True) as cache:
+        # What SQLite says then is what it says of this limit.
+        cache._database.execute("pragma max_page_count = 1")
+        long = ScanResult("long.mp4", False, reason="cannot be read. " * 10_000)
+        cache.keep(long, "state", True)
+        cache.keep(long, "state", True)
+        assert scan_videos(with_bad_files, cache=cache) == first
+    assert caplog.text.count("is not kept: database or disk is full") == 1
+    with ScanCache(tmp_path / "scans.sqlite") as cache:
+        assert scan_videos(with_bad_files, cache=cache) == first
+        assert cache.hits
 
 
 def test_bad_workers(tmp_path):
