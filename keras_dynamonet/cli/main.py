@@ -10,7 +10,12 @@ from typing import NoReturn
 
 from keras_dynamonet.cli.failures import describe_failure
 from keras_dynamonet.cli.leaving import leave
-from keras_dynamonet.cli.output import accept_any_name, fail, setup_logging
+from keras_dynamonet.cli.output import (
+    accept_any_name,
+    fail,
+    replace_closed_streams,
+    setup_logging,
+)
 from keras_dynamonet.errors import UsageError
 from keras_dynamonet.version import __version__
 
@@ -94,6 +99,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: On `--help`, `--version` and bad usage, as argparse does.
     """
+    replace_closed_streams()
     argv = sys.argv[1:] if argv is None else list(argv)
     arguments = make_parser(argv).parse_args(argv)
     arguments.argv = argv

@@ -85,6 +85,16 @@ def step_progress(name: str) -> Iterator[Callable[[int, int], None]]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
+def replace_closed_streams() -> None:
+    """Gives a process without standard output or error one that goes nowhere.
+
+    Services and `>&-` start such processes; to Python the stream is None then.
+    """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
+
+
 def accept_any_name() -> None:
     """Lets standard output take names that its encoding has no characters for.
 

@@ -225,6 +225,20 @@ sys.exit(main_module.main(["scan"]))
     assert (done.returncode, done.stderr) == (1, "")
 
 
+@pytest.mark.parametrize("stream", [1, 2])
+@pytest.mark.parametrize(("model", "status"), [("nano-16f", 0), ("nano-99f", 1)])
+def test_closed_streams_change_nothing(stream, model, status):
+    """As in a service, or in `dynamonet ... >&-`."""
+    program = f"{sys.executable} -m keras_dynamonet.cli.main summary {model}"
+    done = subprocess.run(
+        f"{program} {stream}>&-", shell=True, capture_output=True, text=True
+    )
+    assert done.returncode == status, done.stderr
+    assert ("total" in done.stdout) == (status == 0 and stream == 2)
+    assert ("dynamonet: error" in done.stderr) == (status == 1 and stream == 1)
+    assert "Traceback" not in done.stderr
+
+
 def test_verbose_shows_details(program, capsys):
     def run(arguments):
         logging.getLogger("keras_dynamonet.data").debug("a detail")
