@@ -11,6 +11,7 @@ from keras_dynamonet.layers.filter_normalization import FilterNormalization
 from keras_dynamonet.layers.motion_descriptor import MotionDescriptor
 from keras_dynamonet.models.action_task import ActionTask
 from keras_dynamonet.models.frame_task import FilterTeacher, FrameTask
+from keras_dynamonet.models.freezing import get_trainability, restore_trainability
 from keras_dynamonet.models.motion_sources import (
     FILTER_SOURCES,
     GENERATOR_INPUTS,
@@ -83,6 +84,8 @@ class DynamoNet(TwoTaskModel):
         fps: Frame rate of the clips, kept with the model; `None` if as in the video.
         stride: Frames of the video from one frame of a clip to the next, if `fps` is
             `None`; kept with the model.
+        trainability: What `get_config` keeps of layers that were frozen one by one.
+        **kwargs: Those of `keras.Model`. Default of `dtype`: that of the backbone.
 
     Input shape:
         `(batch, T or T + 1, height, width, 3)`, uint8 or float in [0, 255]. The network
@@ -139,8 +142,11 @@ class DynamoNet(TwoTaskModel):
         class_names=None,
         fps=None,
         stride=1,
+        trainability=None,
         **kwargs,
     ):
+        # With it the optimiser knows that layers compute in float16.
+        kwargs.setdefault("dtype", backbone.dtype_policy)
         # Clips of floats must reach `call` in full precision.
         super().__init__(autocast=False, **kwargs)
         _check_choice("filter_source", filter_source, FILTER_SOURCES)
@@ -213,6 +219,7 @@ class DynamoNet(TwoTaskModel):
             ),
         )
         self.build((None, self.num_frames, *self.frame_size, 3))
+        restore_trainability(self, trainability)
 
     @classmethod
     def from_preset(cls, name, num_classes, *, size=None, backbone=None, **kwargs):
@@ -365,6 +372,7 @@ class DynamoNet(TwoTaskModel):
             "class_names": self.class_names,
             "fps": self.fps,
             "stride": self.stride,
+            "trainability": get_trainability(self),
             "name": self.name,
             "trainable": self.trainable,
             "dtype": keras.dtype_policies.serialize(self.dtype_policy),

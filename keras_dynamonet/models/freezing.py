@@ -2,6 +2,8 @@
 
 import keras
 
+from keras_dynamonet.models.loss_weighting import LossWeighting
+
 STAGES = ("stem", "stage1", "stage2", "stage3", "stage4")
 NORM_MODES = ("with_stage", "frozen", "adapting")
 
@@ -36,3 +38,58 @@ def freeze_layers(layers, until=None, batch_norm="with_stage"):
             elif batch_norm == "adapting" and is_frozen:
                 part.trainable = True  # for the statistics, not for
                 part.gamma.trainable = part.beta.trainable = False
+
+
+def get_trainability(model):
+    """What of a model trains or not otherwise than that which it is a part of.
+
+    Keras saves one flag of a subclassed model; this is the rest of what
+    `layer.trainable = False` may have changed in it.
+
+    Args:
+        model: A layer with layers inside.
+
+    Returns:
+        Whether it trains, by the names of layers and weights on the way to it, joined
+        by slashes; a layer comes before its parts.
+
+    Example:
+
+    >>> head = keras.layers.Dense(2, name="head")
+    >>> model = keras.Sequential([keras.Input((3,)), head])
+    >>> head.trainable = False
+    >>> get_trainability(model)
+    {'head': False}
+    """
+    return {
+        name: part.trainable
+        for name, part, whole in _parts(model)
+        if part.trainable != whole.trainable
+    }
+
+
+def restore_trainability(model, trainability):
+    """Makes the parts of a new model train, or not.
+
+    Args:
+        model: A layer with layers inside, itself frozen or not.
+        trainability: From :func:`get_trainability`, or `None` if nothing is known but
+            the flag of the model. Names that the model does not have are passed over:
+            another form of it may lack them.
+    """
+    if trainability is None and model.trainable:
+        return
+    known = trainability or {}
+    for name, part, whole in list(_parts(model)):
+        part.trainable = known.get(name, whole.trainable)
+
+
+def _parts(whole, prefix=""):
+    """Names, layers or weights, and what they are directly in; outer ones first."""
+    for weight in whole._trainable_variables:
+        yield prefix + weight.name, weight, whole
+    for layer in whole._flatten_layers(include_self=False, recursive=False):
+        if isinstance(layer, LossWeighting):
+            continue  # `compile` says what it learns
+        yield prefix + layer.name, layer, whole
+        yield from _parts(layer, f"{prefix}{layer.name}/")

@@ -60,6 +60,16 @@ class LossWeighting(keras.layers.Layer):
         )
         self.log_variances.trainable = False
 
+    @property
+    def trainable(self):
+        return super().trainable
+
+    @trainable.setter
+    def trainable(self, value):
+        # Keras thaws all weights of a layer: those that no loss uses are to stay.
+        keras.layers.Layer.trainable.fset(self, value)
+        self.log_variances.trainable = bool(value) and self.kind == "uncertainty"
+
     def prepare(self, kind, warmup_steps=1):
         """Starts afresh with a weighting.
 

@@ -13,7 +13,11 @@ from keras_dynamonet.layers.pixel_normalization import (
 )
 from keras_dynamonet.layers.pooling3d import MaxPool3D
 from keras_dynamonet.layers.residual_blocks import BasicBlock, BottleneckBlock
-from keras_dynamonet.models.freezing import freeze_layers
+from keras_dynamonet.models.freezing import (
+    freeze_layers,
+    get_trainability,
+    restore_trainability,
+)
 from keras_dynamonet.models.one_batch_predict import OneBatchPredict
 
 # depth: (block, blocks in each stage)
@@ -99,6 +103,7 @@ class ResNeXt3D(OneBatchPredict, keras.Model):
         folded: Build the inference form without batch normalisation.
         form: Form of the convolutions, see :class:`GroupedConv3D`.
         frozen: Arguments of :meth:`freeze` to call at once, or `None`.
+        trainability: What `get_config` keeps of layers that were frozen one by one.
 
     Input shape:
         `(batch, num_frames, height, width, 3)`, uint8 or float in [0, 255].
@@ -153,6 +158,7 @@ class ResNeXt3D(OneBatchPredict, keras.Model):
         folded=False,
         form="auto",
         frozen=None,
+        trainability=None,
         **kwargs,
     ):
         _check_choice("depth", depth, DEPTHS)
@@ -216,8 +222,10 @@ class ResNeXt3D(OneBatchPredict, keras.Model):
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)
         self.endpoints = endpoints
         self._arguments = config
-        self._policy = keras.dtype_policies.get(dtype)
-        self._frozen = None
+        # That of the layers; a model of Keras's functional kind takes none.
+        self.dtype_policy = keras.dtype_policies.get(dtype)
+        self.autocast = False  # pixels must reach the first layer as they are
+        restore_trainability(self, trainability)
         if frozen is not None:
             self.freeze(**frozen)
 
@@ -232,8 +240,6 @@ class ResNeXt3D(OneBatchPredict, keras.Model):
             ValueError: If `until` or `batch_norm` is unknown.
         """
         freeze_layers(self.layers, until, batch_norm)
-        frozen = {"until": until, "batch_norm": batch_norm}
-        self._frozen = frozen if until or batch_norm == "frozen" else None
 
     @property
     def num_frames(self):
@@ -264,10 +270,10 @@ class ResNeXt3D(OneBatchPredict, keras.Model):
     def get_config(self):
         return {
             **self._arguments,
-            "frozen": self._frozen and dict(self._frozen),
+            "trainability": get_trainability(self),
             "name": self.name,
             "trainable": self.trainable,
-            "dtype": keras.dtype_policies.serialize(self._policy),
+            "dtype": keras.dtype_policies.serialize(self.dtype_policy),
         }
 
     @classmethod

@@ -138,3 +138,14 @@ def test_wrong_arguments_raise():
         weighting("random")
     with pytest.raises(ValueError, match="`loss_warmup_steps` must be at least 1"):
         weighting("warm_up", warmup_steps=0)
+
+
+def test_a_network_that_is_thawed_learns_no_scales_that_nothing_uses():
+    model = tiny_dynamonet()
+    model.compile("sgd")
+    expected = [variable.path for variable in model.trainable_variables]
+    model.trainable = False
+    model.trainable = True
+    assert [variable.path for variable in model.trainable_variables] == expected
+    model.compile("sgd", loss_weighting="uncertainty")
+    assert len(model.trainable_variables) == len(expected) + 1

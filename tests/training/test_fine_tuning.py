@@ -127,9 +127,21 @@ def test_a_network_that_is_thawed_again_forgets_the_freeze(model):
 
 def test_a_file_that_says_nothing_of_freezing_loads_as_before(model):
     config = model.get_config()
-    del config["backbone"]["config"]["frozen"]
+    del config["backbone"]["config"]["trainability"], config["trainability"]
     old = DynamoNet.from_config(config)
     assert len(old.trainable_variables) == len(model.trainable_variables)
+
+
+def test_a_file_of_the_first_form_is_frozen_as_it_was(model):
+    freeze(model, "stage2")
+    config = model.get_config()
+    del config["backbone"]["config"]["trainability"], config["trainability"]
+    arguments = {"until": "stage2", "batch_norm": "with_stage"}
+    config["backbone"]["config"]["frozen"] = arguments
+    old = DynamoNet.from_config(config)
+    assert [v.trainable for v in old.variables] == [
+        v.trainable for v in model.variables
+    ]
 
 
 def test_rates_fall_towards_the_stem(model):
