@@ -35,6 +35,8 @@ class VideoBatchNormalization(keras.layers.BatchNormalization):
             and mask is None
             # TensorFlow's kernel raises a smaller epsilon to this one.
             and self.epsilon >= _SMALLEST_FUSED_EPSILON
+            # It does not know these either.
+            and keras.backend.standardize_dtype(inputs.dtype) != "float64"
         )
         if not (fused and training and self.trainable):
             return super().call(inputs, training=training, mask=mask)

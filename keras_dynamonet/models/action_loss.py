@@ -6,6 +6,9 @@ from keras import ops
 _CROSS_ENTROPIES = {
     "sparse_categorical_crossentropy": keras.losses.SparseCategoricalCrossentropy,
     "categorical_crossentropy": keras.losses.CategoricalCrossentropy,
+    "categorical_focal_crossentropy": keras.losses.CategoricalFocalCrossentropy,
+    "binary_crossentropy": keras.losses.BinaryCrossentropy,
+    "binary_focal_crossentropy": keras.losses.BinaryFocalCrossentropy,
 }
 
 
@@ -14,8 +17,8 @@ def get_action_loss(identifier):
 
     Args:
         identifier: `None` for sparse categorical cross-entropy, a name known to
-            Keras, or a `keras.losses.Loss`. The two cross-entropies by name are those
-            from logits.
+            Keras, or a `keras.losses.Loss`. Cross-entropies by name are those from
+            logits.
 
     Returns:
         A `keras.losses.Loss`.
@@ -34,8 +37,8 @@ def get_action_loss(identifier):
     loss = keras.losses.get(identifier)
     if not isinstance(loss, keras.losses.Loss):
         raise ValueError(
-            "`loss` must be a keras.losses.Loss or the name of a cross-entropy. "
-            f"Received: loss={identifier!r}"
+            "`loss` must be a keras.losses.Loss or the name of a cross-entropy: "
+            f"{', '.join(_CROSS_ENTROPIES)}. Received: loss={identifier!r}"
         )
     if getattr(loss, "from_logits", True) is False:
         raise ValueError(
@@ -56,6 +59,22 @@ def is_one_hot(labels):
     return len(labels.shape) == 2 and labels.shape[-1] != 1
 
 
+def known_labels(labels):
+    """Labels without -1, numbers also where they are truth values.
+
+    Example:
+
+    >>> [int(label) for label in known_labels(ops.convert_to_tensor([3, -1]))]
+    [3, 0]
+    """
+    return ops.maximum(_as_numbers(labels), 0)
+
+
+def _as_numbers(labels):
+    truths = keras.backend.standardize_dtype(labels.dtype) == "bool"
+    return ops.cast(labels, "int32") if truths else labels
+
+
 def labelled_weight(labels, sample_weight=None):
     """Weight of every clip in the action loss: 0 where there is no label.
 
@@ -73,9 +92,9 @@ def labelled_weight(labels, sample_weight=None):
     [1, 0]
     """
     if is_one_hot(labels):
-        labelled = ops.sum(labels, axis=-1) > 0
+        labelled = ops.sum(_as_numbers(labels), axis=-1) > 0
     else:
-        labelled = ops.reshape(labels, (-1,)) >= 0
+        labelled = ops.reshape(_as_numbers(labels), (-1,)) >= 0
     weight = ops.cast(labelled, "float32")
     if sample_weight is not None:
         weight = weight * ops.cast(ops.reshape(sample_weight, (-1,)), "float32")

@@ -6,6 +6,7 @@ from keras import ops
 from keras_dynamonet.models.action_loss import (
     get_action_loss,
     is_one_hot,
+    known_labels,
     labelled_weight,
 )
 from keras_dynamonet.models.step_means import weighted_mean
@@ -49,7 +50,7 @@ class ActionTask:
         """
         weight = labelled_weight(labels, sample_weight)
         # Keras would divide by the batch; the mean is over the labelled clips.
-        values = self.loss_function.call(ops.maximum(labels, 0), logits)
+        values = self.loss_function.call(known_labels(labels), logits)
         value = weighted_mean(values, weight)
         self._loss_tracker.update_state(value, sample_weight=ops.sum(weight))
         return value
@@ -61,7 +62,7 @@ class ActionTask:
             The labels without -1, and the weights, for further metrics.
         """
         weight = labelled_weight(labels, sample_weight)
-        labels = ops.maximum(labels, 0)
+        labels = known_labels(labels)
         indices = ops.argmax(labels, axis=-1) if is_one_hot(labels) else labels
         for metric in self._accuracies:
             metric.update_state(indices, logits, sample_weight=weight)

@@ -10,6 +10,7 @@ from keras_dynamonet.layers.dynamic_motion_filter import DynamicMotionFilter
 from keras_dynamonet.layers.filter_normalization import FilterNormalization
 from keras_dynamonet.layers.motion_descriptor import MotionDescriptor
 from keras_dynamonet.models.action_task import ActionTask
+from keras_dynamonet.models.clip_shape import as_colour_clips
 from keras_dynamonet.models.frame_task import FilterTeacher, FrameTask
 from keras_dynamonet.models.freezing import get_trainability, restore_trainability
 from keras_dynamonet.models.motion_sources import (
@@ -387,6 +388,7 @@ class DynamoNet(TwoTaskModel):
         return cls(**config)
 
     def _observed_frames(self, inputs):
+        inputs = as_colour_clips(inputs, self.frame_size)
         given = inputs.shape[1]
         if given is None:
             # TensorFlow forgets the number once it has traced clips of T and of T + 1

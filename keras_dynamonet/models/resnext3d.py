@@ -13,11 +13,13 @@ from keras_dynamonet.layers.pixel_normalization import (
 )
 from keras_dynamonet.layers.pooling3d import MaxPool3D
 from keras_dynamonet.layers.residual_blocks import BasicBlock, BottleneckBlock
+from keras_dynamonet.models.clip_shape import as_colour_clips
 from keras_dynamonet.models.freezing import (
     freeze_layers,
     get_trainability,
     restore_trainability,
 )
+from keras_dynamonet.models.keras_quantization import NoKerasQuantization
 from keras_dynamonet.models.one_batch_predict import OneBatchPredict
 
 # depth: (block, blocks in each stage)
@@ -56,7 +58,7 @@ _BLOCKS = {"basic": BasicBlock, "bottleneck": BottleneckBlock}
 
 
 @keras.saving.register_keras_serializable(package="keras_dynamonet")
-class ResNeXt3D(OneBatchPredict, keras.Model):
+class ResNeXt3D(OneBatchPredict, NoKerasQuantization, keras.Model):
     """A 3D residual network: stem, four stages of blocks, pooled feature.
 
     ```
@@ -228,6 +230,10 @@ class ResNeXt3D(OneBatchPredict, keras.Model):
         restore_trainability(self, trainability)
         if frozen is not None:
             self.freeze(**frozen)
+
+    def call(self, inputs, training=None, mask=None):
+        clips = as_colour_clips(inputs, self.frame_size, self.num_frames)
+        return super().call(clips, training=training, mask=mask)
 
     def freeze(self, until=None, *, batch_norm="with_stage"):
         """Freezes the layers from the stem up to a stage, also in the model's file.

@@ -4,20 +4,26 @@ import keras
 from keras import ops
 
 from keras_dynamonet.layers import backend_ops
+from keras_dynamonet.models.clip_shape import as_colour_clips
+from keras_dynamonet.models.keras_quantization import NoKerasQuantization
 from keras_dynamonet.models.loss_weighting import LossWeighting
 from keras_dynamonet.models.one_batch_predict import OneBatchPredict
 from keras_dynamonet.models.step_means import clip_weight
 
 
-class TwoTaskModel(OneBatchPredict, keras.Model):
+class TwoTaskModel(OneBatchPredict, NoKerasQuantization, keras.Model):
     """Adds the losses of both tasks, so that plain `fit` trains them together.
 
     The losses are those of actions, frames and filters, see :meth:`compile`.
 
-    A subclass calls :meth:`set_tasks` once, and its outputs hold `logits`,
-    `next_frames` and `motion_filters`. Clips come alone or with labels, -1 for none.
-    Each loss is a mean over the clips of a step, weighted by `sample_weight` if there
-    is one.
+    A subclass calls :meth:`set_tasks` once and has a `frame_size`, and its outputs hold
+    `logits`, `next_frames` and `motion_filters`. Clips come alone or with labels, -1
+    for none. Each loss is a mean over the clips of a step, weighted by `sample_weight`
+    if there is one. (`class_weight` has no weight for -1: where Keras reads it from a
+    dataset, every clip needs a label.)
+
+    Losses of your own come by `add_loss` or a regularizer: they are part of `loss` in
+    the history. What an own `compute_loss` adds is learnt from, but not shown there.
     """
 
     def set_tasks(self, action_task, frame_task, filter_teacher):
@@ -57,9 +63,11 @@ class TwoTaskModel(OneBatchPredict, keras.Model):
         Args:
             optimizer: As for `keras.Model.compile`.
             loss: Loss between labels and logits. Default: sparse categorical
-                cross-entropy. Only labelled clips enter.
+                cross-entropy. Only labelled clips enter; those whose label is a row of
+                zeros have none.
             metrics: Further metrics on labels and logits of the labelled clips, beside
-                `accuracy` and `top5_accuracy`.
+                `accuracy` and `top5_accuracy`. All are weighted by `sample_weight` and
+                `class_weight`, as Keras's `weighted_metrics` are.
             frame_loss: Loss between predicted and real frames: a name, a dictionary of
                 names and weights, or a `Loss` (see `keras_dynamonet.losses`). A rim of
                 k // 2 pixels is left out.
@@ -81,9 +89,16 @@ class TwoTaskModel(OneBatchPredict, keras.Model):
             **kwargs: Further arguments of `keras.Model.compile`.
 
         Raises:
-            ValueError: If a loss, a view or a weighting is unknown, or a loss expects
-                probabilities.
+            ValueError: If a loss, a view or a weighting is unknown, a loss expects
+                probabilities, `loss_weights` are given, or a dictionary names another
+                output than `logits`.
         """
+        if kwargs.get("loss_weights") is not None:
+            raise ValueError(
+                "`loss_weights` weighs the outputs of other networks. Here it is "
+                "`action_loss_weight`, `frame_loss_weight` and `teacher_weight`. "
+                f"Received: loss_weights={kwargs['loss_weights']}"
+            )
         self.loss_weighting.prepare(loss_weighting, loss_warmup_steps)
         self._loss_config = {
             "frame_loss": frame_loss,
@@ -94,10 +109,13 @@ class TwoTaskModel(OneBatchPredict, keras.Model):
             "frame_loss_weight": frame_loss_weight,
             "teacher_weight": teacher_weight,
         }
-        self.action_task.compile(loss)
+        self.action_task.compile(_of_logits(loss, "loss"))
         self.frame_task.compile(frame_loss, frame_view)
         # As weighted metrics they can leave out clips without a label.
-        weighted = [*(metrics or []), *(kwargs.pop("weighted_metrics", None) or [])]
+        weighted = [
+            *_metric_list(metrics, "metrics"),
+            *_metric_list(kwargs.pop("weighted_metrics", None), "weighted_metrics"),
+        ]
         super().compile(
             optimizer=optimizer,
             loss=self.action_task.loss_function,
@@ -128,7 +146,12 @@ class TwoTaskModel(OneBatchPredict, keras.Model):
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
     ):
-        clip = ops.cast(x, "float32") / 255.0
+        if x is None:
+            raise ValueError(
+                "`compute_loss` needs `x`, the clips: their frames are compared."
+            )
+        y, sample_weight = _of_logits(y, "y"), _of_logits(sample_weight, "weight")
+        clip = self._unit_clip(x)
         weight = clip_weight(x, sample_weight)
         config, losses = self._loss_config, {}
         if self._learns_from(y):
@@ -149,19 +172,24 @@ class TwoTaskModel(OneBatchPredict, keras.Model):
         return total / backend_ops.num_replicas()
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        without_data = []
+        y, sample_weight = _of_logits(y, "y"), _of_logits(sample_weight, "weight")
+        clip = self._unit_clip(x)
+        weight = clip_weight(x, sample_weight)
+        next_frames = y_pred["next_frames"]
+        without_data = self.frame_task.update_metrics(clip, next_frames, weight)
         if self._learns_from(y):
             logits = y_pred["logits"]
             labels, weight = self.action_task.update_metrics(y, logits, sample_weight)
             super().compute_metrics(x, labels, logits, weight)
         else:
             without_data += [metric.name for metric in self.action_task.metrics]
-        clip = ops.cast(x, "float32") / 255.0
-        weight = clip_weight(x, sample_weight)
-        next_frames = y_pred["next_frames"]
-        without_data += self.frame_task.update_metrics(clip, next_frames, weight)
         self._without_data = tuple(without_data)
         return self.get_metrics_result()
+
+    def _unit_clip(self, clips):
+        """Clips of pixels in [0, 1]."""
+        clips = as_colour_clips(clips, self.frame_size)
+        return ops.cast(clips, "float32") / 255.0
 
     def _learns_from(self, labels):
         return labels is not None and bool(self._loss_config["action_loss_weight"])
@@ -172,3 +200,23 @@ class TwoTaskModel(OneBatchPredict, keras.Model):
         for name in getattr(self, "_without_data", ()):
             results.pop(name, None)
         return results
+
+
+def _of_logits(value, argument):
+    """What a dictionary by outputs has for the logits; other values as they are."""
+    if not isinstance(value, dict):
+        return value
+    if set(value) != {"logits"}:
+        raise ValueError(
+            f"`{argument}` may be a dictionary with an entry for 'logits' alone: what "
+            "frames are compared by is `frame_loss`. Received one with "
+            f"{sorted(map(str, value))}"
+        )
+    return value["logits"]
+
+
+def _metric_list(metrics, argument):
+    metrics = _of_logits(metrics, argument)
+    if metrics is None:
+        return []
+    return list(metrics) if isinstance(metrics, list | tuple) else [metrics]

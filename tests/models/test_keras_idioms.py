@@ -1,0 +1,198 @@
+"""What people who know Keras write, beside what the README shows."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_dynamonet.models import DynamoNet
+from tests.fresh_process import run_python
+from tests.models.samples import random_clips, tiny_backbone, tiny_dynamonet
+
+LABELS = np.array([0, 1, 2, 1])
+SHAPES = [
+    (None, 5, None, None, 3),
+    (None, 5, 16, 16, None),
+    (None, 5, None, None, None),
+]
+
+
+def compiled(**arguments):
+    keras.utils.set_random_seed(0)
+    model = tiny_dynamonet()
+    model.compile("sgd", run_eagerly=True, **arguments)
+    return model
+
+
+def first_losses(model, *batch, **kwargs):
+    return model.train_on_batch(*batch, return_dict=True, **kwargs)
+
+
+@pytest.mark.parametrize("loss_weights", [2.0, [2.0], {"logits": 2.0}])
+def test_loss_weights_are_refused_rather_than_ignored(loss_weights):
+    with pytest.raises(ValueError, match="Here it is `action_loss_weight`"):
+        compiled(loss_weights=loss_weights)
+
+
+def test_dictionaries_may_name_the_logits():
+    clips = random_clips()
+    plain = compiled(
+        loss="sparse_categorical_crossentropy",
+        metrics=[keras.metrics.SparseCategoricalAccuracy(name="own")],
+    )
+    named = compiled(
+        loss={"logits": "sparse_categorical_crossentropy"},
+        metrics={"logits": keras.metrics.SparseCategoricalAccuracy(name="own")},
+    )
+    weight = np.array([1.0, 2.0, 0.0, 1.0])
+    assert first_losses(plain, clips, LABELS, sample_weight=weight) == first_losses(
+        named, clips, {"logits": LABELS}, sample_weight=weight
+    )
+
+
+@pytest.mark.parametrize("argument", ["loss", "metrics", "weighted_metrics"])
+def test_dictionaries_may_name_no_other_output(argument):
+    with pytest.raises(ValueError, match=f"`{argument}` may be a dictionary with an"):
+        compiled(**{argument: {"next_frames": "mse"}})
+
+
+@pytest.mark.parametrize(
+    ("name", "loss", "labels"),
+    [
+        (
+            "categorical_focal_crossentropy",
+            keras.losses.CategoricalFocalCrossentropy,
+            np.eye(3)[LABELS],
+        ),
+        ("binary_crossentropy", keras.losses.BinaryCrossentropy, np.eye(3)[LABELS]),
+        (
+            "binary_focal_crossentropy",
+            keras.losses.BinaryFocalCrossentropy,
+            np.eye(3)[LABELS] > 0,
+        ),
+    ],
+)
+def test_every_cross_entropy_has_a_name(name, loss, labels):
+    found = first_losses(compiled(loss=name), random_clips(), labels)
+    own = first_losses(compiled(loss=loss(from_logits=True)), random_clips(), labels)
+    assert found == own
+
+
+def test_truth_values_are_labels():
+    numbers = first_losses(compiled(), random_clips(), np.array([0, 1, 1, 0]))
+    truths = first_losses(compiled(), random_clips(), np.array([0, 1, 1, 0], bool))
+    assert truths == numbers
+
+
+def test_grey_frames_are_refused():
+    with pytest.raises(ValueError, match="A frame must have 3 channels, red, green"):
+        compiled()(random_clips()[..., :1])
+    with pytest.raises(ValueError, match="A frame must have 3 channels, red, green"):
+        tiny_backbone()(random_clips(frames=4)[..., :1])
+
+
+def test_an_own_training_step_is_told_to_give_the_clips():
+    model = compiled()
+    clips = random_clips()
+    with pytest.raises(ValueError, match="needs `x`, the clips"):
+        model.compute_loss(y=LABELS, y_pred=model(clips))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_dataset_may_not_know_the_shape_of_its_clips(shape):
+    clips, labels = random_clips(), LABELS
+    known = tf.data.Dataset.from_tensor_slices((clips, labels)).batch(2)
+    unknown = tf.data.Dataset.from_generator(
+        lambda: iter(known),
+        output_signature=(tf.TensorSpec(shape, "uint8"), tf.TensorSpec((None,))),
+    )
+    losses = []
+    for dataset in (known, unknown):
+        keras.utils.set_random_seed(0)
+        model = tiny_dynamonet()
+        model.compile("sgd", jit_compile=False)
+        losses.append(model.fit(dataset, shuffle=False, verbose=0).history)
+    for name, expected in losses[0].items():
+        np.testing.assert_allclose(losses[1][name], expected, rtol=1e-4, err_msg=name)
+
+
+def test_a_classifier_of_clips_of_unknown_shape():
+    model = tiny_backbone(num_classes=3)
+    clips = random_clips(frames=4)
+
+    @tf.function(input_signature=[tf.TensorSpec((None,) * 5, "uint8")])
+    def classify(clips):
+        return model(clips)
+
+    np.testing.assert_allclose(classify(clips), model(clips), atol=1e-5)
+
+
+def test_a_classifier_in_half_precision_scales_its_loss():
+    classifier = tiny_backbone(num_classes=3, dtype="mixed_float16")
+    assert classifier.dtype_policy.name == "mixed_float16"
+    for model in (
+        classifier,
+        DynamoNet.from_backbone(classifier),
+        DynamoNet(tiny_backbone(dtype="mixed_float16"), 3),
+    ):
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile("sgd", loss)
+        assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
+
+
+def test_pixels_reach_a_classifier_in_half_precision_as_they_are():
+    """0.3 of 255 shades are as far apart as two numbers of bfloat16 are not."""
+    classifier = tiny_backbone(num_classes=3, dtype="mixed_bfloat16")
+    clips = random_clips(frames=4).astype("float32") / 1.5
+    layer = classifier.get_layer("normalise")
+    seen = keras.Model(classifier.inputs, layer.output)
+    np.testing.assert_array_equal(
+        keras.ops.cast(seen(clips), "float32"), keras.ops.cast(layer(clips), "float32")
+    )
+
+
+@pytest.mark.parametrize("build", [tiny_dynamonet, tiny_backbone])
+def test_the_quantisation_of_keras_is_refused(build):
+    with pytest.raises(NotImplementedError, match="dynamonet export RUN --format onnx"):
+        build().quantize("int8")
+
+
+def test_double_precision_trains():
+    single = compiled()
+    model = tiny_dynamonet(dtype="float64")
+    model.set_weights(single.get_weights())
+    model.compile("sgd", run_eagerly=True)
+    losses = first_losses(model, random_clips(), LABELS)
+    assert losses["loss"] == pytest.approx(
+        first_losses(single, random_clips(), LABELS)["loss"], rel=1e-4
+    )
+
+
+@pytest.mark.parametrize("floatx", ["float64", "bfloat16"])
+def test_other_types_may_be_the_default_of_keras(floatx):
+    run_python(
+        "-c",
+        f"""
+import keras, numpy as np
+keras.config.set_floatx({floatx!r})
+from tests.models.samples import random_clips, tiny_dynamonet
+model = tiny_dynamonet()
+model.compile("sgd", run_eagerly=True)
+losses = model.train_on_batch(random_clips(), np.array([0, 1, 2, -1]), return_dict=True)
+assert np.isfinite(float(losses["loss"])), losses
+""",
+    )
+
+
+def test_numbers_may_be_checked():
+    run_python(
+        "-c",
+        """
+import tensorflow as tf, numpy as np
+tf.debugging.enable_check_numerics()
+from tests.models.samples import random_clips, tiny_dynamonet
+model = tiny_dynamonet()
+model.compile("sgd", run_eagerly=True)
+model.fit(random_clips(), np.array([0, 1, 2, -1]), verbose=0)
+""",
+    )
