@@ -32,7 +32,7 @@ def test_own_losses_are_taken_as_they_are():
             keras.losses.SparseCategoricalCrossentropy(),
             "give the loss `from_logits=True`",
         ),
-        ("categorical_focal_crossentropy", "must be a keras.losses.Loss or the name"),
+        ("mean_squared_error", "must be a keras.losses.Loss or the name of"),
         (lambda y, p: 0.0, "must be a keras.losses.Loss or the name"),
         ("no_such_loss", "no_such_loss"),
     ],
