@@ -31,5 +31,5 @@ but the networks run on tensorflow, jax and torch: set KERAS_BACKEND to one of t
             f"{', '.join(BACKENDS[:-1])} and {BACKENDS[-1]}: set KERAS_BACKEND to one "
             "of them."
         )
-    if importlib.util.find_spec(name) is None:
+    if name != "tensorflow" and importlib.util.find_spec(name) is None:
         raise MissingExtraError(f"KERAS_BACKEND={name}", name)

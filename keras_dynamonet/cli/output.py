@@ -86,13 +86,27 @@ def step_progress(name: str) -> Iterator[Callable[[int, int], None]]:
 
 
 def replace_closed_streams() -> None:
-    """Gives a process without standard output or error one that goes nowhere.
+    """Gives a process without standard streams some that lead nowhere.
 
-    Services and `>&-` start such processes; to Python the stream is None then.
+    Services and `>&-` start such processes. To Python the stream is None then, and the
+    next file that anybody opens gets its number, into which libraries in C write what
+    they have to say.
     """
-    for name in ("stdout", "stderr"):
+    for number, name, mode in (
+        (0, "stdin", "r"),
+        (1, "stdout", "w"),
+        (2, "stderr", "w"),
+    ):
+        try:
+            os.fstat(number)
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+            os.set_inheritable(number, True)
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))
 
 
 def accept_any_name() -> None:

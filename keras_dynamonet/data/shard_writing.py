@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from keras_dynamonet.data.packed_record import PackedRecord
-from keras_dynamonet.data.record_errors import plain_record_errors
+from keras_dynamonet.data.record_writing import RecordWriter
 from keras_dynamonet.data.shards import (
     FOOTER_BYTES,
     HEADER_BYTES,
@@ -137,13 +137,11 @@ def write_shard(
         sources: The videos; those that cannot be read are left out.
         settings: How to pack.
     """
-    import tensorflow as tf
-
     cv2.setNumThreads(1)  # there is a process for each processor
     rows, sizes, bad, offset = [], [], {}, HEADER_BYTES
     path = stem.with_suffix(".tfrecord")
-    with atomic_path(path) as temporary, plain_record_errors(path):
-        with tf.io.TFRecordWriter(str(temporary)) as writer:
+    with atomic_path(path) as temporary:
+        with RecordWriter(temporary, known_as=path) as writer:
             for source in sources:
                 try:
                     record = pack_video(source, settings).to_bytes()

@@ -30,6 +30,29 @@ def _same_is_symmetric(size, kernel, stride, pad):
     return total == 2 * pad
 
 
+def ensure_shape(x, shape):
+    """The same tensor with a shape that is known before there is a value.
+
+    Args:
+        x: A tensor.
+        shape: Its shape, `None` for what may be any.
+
+    Raises:
+        ValueError: The shape is another one; on TensorFlow's graphs it is an
+            `InvalidArgumentError` at the time that there is a value.
+
+    Example:
+
+    >>> tuple(ensure_shape(ops.ones((2, 3)), (None, 3)).shape)
+    (2, 3)
+    """
+    if not _on_tensorflow():
+        return x  # always known
+    import tensorflow as tf
+
+    return tf.ensure_shape(x, shape)
+
+
 def gpu_is_visible() -> bool:
     """Whether the backend would place its operations on a GPU."""
     backend = keras.backend.backend()

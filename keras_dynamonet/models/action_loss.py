@@ -7,8 +7,6 @@ _CROSS_ENTROPIES = {
     "sparse_categorical_crossentropy": keras.losses.SparseCategoricalCrossentropy,
     "categorical_crossentropy": keras.losses.CategoricalCrossentropy,
     "categorical_focal_crossentropy": keras.losses.CategoricalFocalCrossentropy,
-    "binary_crossentropy": keras.losses.BinaryCrossentropy,
-    "binary_focal_crossentropy": keras.losses.BinaryFocalCrossentropy,
 }
 
 
@@ -16,9 +14,9 @@ def get_action_loss(identifier):
     """A loss on logits by name, or as it is.
 
     Args:
-        identifier: `None` for sparse categorical cross-entropy, a name known to
-            Keras, or a `keras.losses.Loss`. Cross-entropies by name are those from
-            logits.
+        identifier: `None` for sparse categorical cross-entropy, the name of one of the
+            categorical cross-entropies, which is then from logits, or a
+            `keras.losses.Loss`.
 
     Returns:
         A `keras.losses.Loss`.
@@ -61,6 +59,12 @@ def is_one_hot(labels):
 
 def known_labels(labels):
     """Labels without -1, numbers also where they are truth values.
+
+    Args:
+        labels: `(batch,)` integers or truth values, or `(batch, classes)` shares.
+
+    Returns:
+        The labels, 0 for -1.
 
     Example:
 

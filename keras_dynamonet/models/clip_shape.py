@@ -1,6 +1,6 @@
 """Clips as they come from anywhere: what is known of their shape, and what is wrong."""
 
-from keras import ops
+from keras_dynamonet.layers import backend_ops
 
 CHANNELS = 3
 
@@ -8,7 +8,8 @@ CHANNELS = 3
 def as_colour_clips(clips, size, frames=None):
     """Clips whose height, width and channels are known before any is there.
 
-    A dataset may not know the shape of its elements, e.g. one made from a generator.
+    A dataset may not know the shape of its elements, e.g. one made from a generator;
+    TensorFlow then checks it when a batch is there.
 
     Args:
         clips: `(batch, frames, height, width, 3)`.
@@ -23,19 +24,17 @@ def as_colour_clips(clips, size, frames=None):
 
     Example:
 
-    >>> as_colour_clips(ops.zeros((1, 2, 8, 6, 3)), (8, 6)).shape
-    TensorShape([1, 2, 8, 6, 3])
+    >>> import numpy as np
+    >>> as_colour_clips(np.zeros((1, 2, 8, 6, 3)), (8, 6)).shape
+    (1, 2, 8, 6, 3)
     """
-    shape = tuple(clips.shape)
+    shape = tuple(getattr(clips, "shape", ()))
     if len(shape) == 5 and shape[-1] not in (None, CHANNELS):
         raise ValueError(
             f"A frame must have {CHANNELS} channels, red, green and blue (repeat the "
             f"one of grey frames). Received: clips of shape {shape}"
         )
-    if len(shape) != 5:
+    known = (shape[1] or frames, *size, CHANNELS) if len(shape) == 5 else ()
+    if None not in shape[2:] and shape[1:2] == known[:1]:
         return clips
-    known = (shape[1] or frames, *size, CHANNELS)
-    if None not in shape[2:] and shape[1] == known[0]:
-        return clips
-    batch, given, *_ = ops.shape(clips)
-    return ops.reshape(clips, (batch, known[0] or given, *known[1:]))
+    return backend_ops.ensure_shape(clips, (shape[0], *known))

@@ -146,7 +146,8 @@ class DynamoNet(TwoTaskModel):
         trainability=None,
         **kwargs,
     ):
-        # With it the optimiser knows that layers compute in float16.
+        # A network that computes in float16 has to know it, for the optimizer to scale
+        # its loss.
         kwargs.setdefault("dtype", backbone.dtype_policy)
         # Clips of floats must reach `call` in full precision.
         super().__init__(autocast=False, **kwargs)
@@ -220,7 +221,7 @@ class DynamoNet(TwoTaskModel):
             ),
         )
         self.build((None, self.num_frames, *self.frame_size, 3))
-        restore_trainability(self, trainability)
+        restore_trainability(self, trainability, apart=[backbone])
 
     @classmethod
     def from_preset(cls, name, num_classes, *, size=None, backbone=None, **kwargs):
@@ -373,7 +374,7 @@ class DynamoNet(TwoTaskModel):
             "class_names": self.class_names,
             "fps": self.fps,
             "stride": self.stride,
-            "trainability": get_trainability(self),
+            "trainability": get_trainability(self, apart=[self.backbone]),
             "name": self.name,
             "trainable": self.trainable,
             "dtype": keras.dtype_policies.serialize(self.dtype_policy),

@@ -40,14 +40,16 @@ def freeze_layers(layers, until=None, batch_norm="with_stage"):
                 part.gamma.trainable = part.beta.trainable = False
 
 
-def get_trainability(model):
+def get_trainability(model, apart=()):
     """What of a model trains or not otherwise than that which it is a part of.
 
     Keras saves one flag of a subclassed model; this is the rest of what
     `layer.trainable = False` may have changed in it.
 
     Args:
-        model: A layer with layers inside.
+        model: A layer with layers inside. Those that a subclass adds need names of
+            their own: the ones that Keras counts up are not found again.
+        apart: Layers directly inside whose own configuration says this.
 
     Returns:
         Whether it trains, by the names of layers and weights on the way to it, joined
@@ -63,12 +65,12 @@ def get_trainability(model):
     """
     return {
         name: part.trainable
-        for name, part, whole in _parts(model)
+        for name, part, whole in _parts(model, apart)
         if part.trainable != whole.trainable
     }
 
 
-def restore_trainability(model, trainability):
+def restore_trainability(model, trainability, apart=()):
     """Makes the parts of a new model train, or not.
 
     Args:
@@ -76,20 +78,32 @@ def restore_trainability(model, trainability):
         trainability: From :func:`get_trainability`, or `None` if nothing is known but
             the flag of the model. Names that the model does not have are passed over:
             another form of it may lack them.
+        apart: Layers directly inside that are as they should be already; a frozen model
+            of which nothing else is known freezes them, too.
+
+    Example:
+
+    >>> head = keras.layers.Dense(2, name="head")
+    >>> model = keras.Sequential([keras.Input((3,)), head])
+    >>> restore_trainability(model, {"head": False})
+    >>> head.trainable
+    False
     """
-    if trainability is None and model.trainable:
-        return
-    known = trainability or {}
-    for name, part, whole in list(_parts(model)):
-        part.trainable = known.get(name, whole.trainable)
+    if trainability is None:
+        if model.trainable:
+            return
+        trainability, apart = {}, ()
+    for name, part, whole in list(_parts(model, apart)):
+        part.trainable = trainability.get(name, whole.trainable)
 
 
-def _parts(whole, prefix=""):
+def _parts(whole, apart=(), prefix=""):
     """Names, layers or weights, and what they are directly in; outer ones first."""
     for weight in whole._trainable_variables:
         yield prefix + weight.name, weight, whole
     for layer in whole._flatten_layers(include_self=False, recursive=False):
-        if isinstance(layer, LossWeighting):
-            continue  # `compile` says what it learns
+        # What a weighting of losses learns, `compile` says.
+        if isinstance(layer, LossWeighting) or any(layer is other for other in apart):
+            continue
         yield prefix + layer.name, layer, whole
-        yield from _parts(layer, f"{prefix}{layer.name}/")
+        yield from _parts(layer, prefix=f"{prefix}{layer.name}/")

@@ -105,7 +105,8 @@ class ResNeXt3D(OneBatchPredict, NoKerasQuantization, keras.Model):
         folded: Build the inference form without batch normalisation.
         form: Form of the convolutions, see :class:`GroupedConv3D`.
         frozen: Arguments of :meth:`freeze` to call at once, or `None`.
-        trainability: What `get_config` keeps of layers that were frozen one by one.
+        trainability: What `get_config` keeps of layers that were frozen one by one;
+            `frozen` comes after it.
 
     Input shape:
         `(batch, num_frames, height, width, 3)`, uint8 or float in [0, 255].
@@ -224,16 +225,20 @@ class ResNeXt3D(OneBatchPredict, NoKerasQuantization, keras.Model):
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)
         self.endpoints = endpoints
         self._arguments = config
-        # That of the layers; a model of Keras's functional kind takes none.
+        # That of the layers, by which the optimizer knows whether to scale the loss; a
+        # model of Keras's functional kind takes none.
         self.dtype_policy = keras.dtype_policies.get(dtype)
-        self.autocast = False  # pixels must reach the first layer as they are
         restore_trainability(self, trainability)
         if frozen is not None:
             self.freeze(**frozen)
 
     def call(self, inputs, training=None, mask=None):
-        clips = as_colour_clips(inputs, self.frame_size, self.num_frames)
-        return super().call(clips, training=training, mask=mask)
+        # A list or a dictionary may hold the clips, as for every functional model.
+        inputs = keras.tree.map_structure(
+            lambda clips: as_colour_clips(clips, self.frame_size, self.num_frames),
+            inputs,
+        )
+        return super().call(inputs, training=training, mask=mask)
 
     def freeze(self, until=None, *, batch_norm="with_stage"):
         """Freezes the layers from the stem up to a stage, also in the model's file.

@@ -134,6 +134,7 @@ class TwoTaskModel(OneBatchPredict, NoKerasQuantization, keras.Model):
 
     def compile_from_config(self, config):
         config = keras.saving.deserialize_keras_object(config)
+        config.pop("loss_weights", None)  # in files of a time when it was not refused
         self.compile(**config)
         if hasattr(self, "optimizer") and self.built:
             self.optimizer.build(self.trainable_variables)
@@ -150,7 +151,10 @@ class TwoTaskModel(OneBatchPredict, NoKerasQuantization, keras.Model):
             raise ValueError(
                 "`compute_loss` needs `x`, the clips: their frames are compared."
             )
-        y, sample_weight = _of_logits(y, "y"), _of_logits(sample_weight, "weight")
+        y, sample_weight = (
+            _of_logits(y, "y"),
+            _of_logits(sample_weight, "sample_weight"),
+        )
         clip = self._unit_clip(x)
         weight = clip_weight(x, sample_weight)
         config, losses = self._loss_config, {}
@@ -172,7 +176,10 @@ class TwoTaskModel(OneBatchPredict, NoKerasQuantization, keras.Model):
         return total / backend_ops.num_replicas()
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        y, sample_weight = _of_logits(y, "y"), _of_logits(sample_weight, "weight")
+        y, sample_weight = (
+            _of_logits(y, "y"),
+            _of_logits(sample_weight, "sample_weight"),
+        )
         clip = self._unit_clip(x)
         weight = clip_weight(x, sample_weight)
         next_frames = y_pred["next_frames"]
@@ -208,9 +215,9 @@ def _of_logits(value, argument):
         return value
     if set(value) != {"logits"}:
         raise ValueError(
-            f"`{argument}` may be a dictionary with an entry for 'logits' alone: what "
-            "frames are compared by is `frame_loss`. Received one with "
-            f"{sorted(map(str, value))}"
+            f"`{argument}` may be a dictionary with an entry for 'logits' alone: the "
+            "frames to predict are in the clips, and have `frame_loss`. Received one "
+            f"with {sorted(map(str, value))}"
         )
     return value["logits"]
 

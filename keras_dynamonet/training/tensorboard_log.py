@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_dynamonet.data.record_errors import plain_record_errors
+from keras_dynamonet.data.record_writing import RecordWriter
 from keras_dynamonet.training.checkpoints import inference_copy
 from keras_dynamonet.training.distribution import Distribution
 
@@ -40,7 +40,7 @@ class EventWriter:
         Path(folder).mkdir(parents=True, exist_ok=True)
         stamp = f"{time.time():017.6f}.{platform.node()}"
         self._path = Path(folder) / f"events.out.tfevents.{stamp}"
-        self._writer = tf.io.TFRecordWriter(str(self._path))
+        self._writer = RecordWriter(self._path)
         self._write(tf.compat.v1.Event(file_version="brain.Event:2"))
         start = tf.compat.v1.SessionLog(status=tf.compat.v1.SessionLog.START)
         self._write(tf.compat.v1.Event(step=first_step, session_log=start))
@@ -75,9 +75,8 @@ class EventWriter:
 
     def _write(self, event) -> None:
         event.wall_time = time.time()
-        with plain_record_errors(self._path):
-            self._writer.write(event.SerializeToString())
-            self._writer.flush()
+        self._writer.write(event.SerializeToString())
+        self._writer.flush()
 
 
 class TensorBoardLog(keras.callbacks.Callback):

@@ -39,7 +39,7 @@ def test_memory_that_numpy_does_not_get():
 
 def test_memory_that_python_does_not_get():
     message = describe_failure(_error_of(lambda: bytearray(1 << 60)))
-    assert "the memory does not suffice: an array is too large." in message
+    assert "the memory does not suffice: there is no more." in message
 
 
 @pytest.mark.parametrize(
@@ -48,6 +48,7 @@ def test_memory_that_python_does_not_get():
         "RESOURCE_EXHAUSTED: Out of memory allocating 140737488355328 bytes.",  # JAX
         "CUDA out of memory. Tried to allocate 2.00 GiB.",  # PyTorch
         "DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes.",
+        "RESOURCE_EXHAUSTED: Failed to allocate request for 2.00GiB on device 0",
         "failed to allocate 2.00GiB: CUDA_ERROR_OUT_OF_MEMORY",
         "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
     ],
@@ -77,10 +78,28 @@ def test_an_error_caused_by_memory():
         RuntimeError("a room with no exit"),  # o-o-m is in it
         tf.errors.InvalidArgumentError(None, None, "shapes differ"),
         KeyError("memory"),
+        # So TensorFlow calls a full disk, too.
+        tf.errors.ResourceExhaustedError(None, None, "a.pb; No space left on device"),
+        ImportError("libgomp.so.1: cannot allocate memory in static TLS block"),
     ],
 )
 def test_a_mistake_of_the_program_is_not_told_in_one_line(error):
     assert describe_failure(error) is None
+
+
+@pytest.mark.parametrize("name", ["out_of_memory.mp4", "OOM when/a.mp4"])
+def test_names_of_files_say_nothing_of_memory(name):
+    error = FileNotFoundError(2, "No such file or directory", name)
+    assert describe_failure(error) == f"{name}: No such file or directory."
+    try:
+        raise RuntimeError("It cannot be told.") from error
+    except RuntimeError as outer:
+        assert describe_failure(outer) is None
+
+
+def test_memory_that_the_system_does_not_give():
+    message = describe_failure(OSError(12, "Cannot allocate memory"))
+    assert "the memory does not suffice: Cannot allocate memory." in message
 
 
 def test_a_users_mistake_keeps_its_words():

@@ -225,17 +225,18 @@ sys.exit(main_module.main(["scan"]))
     assert (done.returncode, done.stderr) == (1, "")
 
 
-@pytest.mark.parametrize("stream", [1, 2])
+@pytest.mark.parametrize("closed", [{1}, {2}, {0, 1}, {0, 2}, {0, 1, 2}])
 @pytest.mark.parametrize(("model", "status"), [("nano-16f", 0), ("nano-99f", 1)])
-def test_closed_streams_change_nothing(stream, model, status):
+def test_closed_streams_change_nothing(closed, model, status):
     """As in a service, or in `dynamonet ... >&-`."""
     program = f"{sys.executable} -m keras_dynamonet.cli.main summary {model}"
+    closing = " ".join({0: "<&-", 1: ">&-", 2: "2>&-"}[stream] for stream in closed)
     done = subprocess.run(
-        f"{program} {stream}>&-", shell=True, capture_output=True, text=True
+        f"{program} {closing}", shell=True, capture_output=True, text=True
     )
     assert done.returncode == status, done.stderr
-    assert ("total" in done.stdout) == (status == 0 and stream == 2)
-    assert ("dynamonet: error" in done.stderr) == (status == 1 and stream == 1)
+    assert ("total" in done.stdout) == (status == 0 and 1 not in closed)
+    assert ("dynamonet: error" in done.stderr) == (status == 1 and 2 not in closed)
     assert "Traceback" not in done.stderr
 
 

@@ -1,5 +1,7 @@
 import os
 import stat
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -79,15 +81,47 @@ def test_a_user_without_a_home(tmp_path, monkeypatch):
     assert cache_folder().parent == tmp_path / "tmp"
 
 
-@pytest.mark.parametrize("trap", ["link", "file"])
-def test_a_temporary_folder_of_somebody_else(tmp_path, may_not_write, trap):
+@pytest.mark.parametrize("trap", ["link", "file", "open to all", "of another user"])
+def test_a_temporary_folder_that_others_may_write_to(
+    tmp_path, may_not_write, monkeypatch, trap
+):
     may_not_write(tmp_path / "home")
     folder = cache_folder()
     module._temporary_folder.cache_clear()
-    folder.rmdir()
-    if trap == "link":
-        folder.symlink_to(tmp_path / "home")
+    if trap == "open to all":
+        folder.chmod(0o777)
+    elif trap == "of another user":
+        user = os.getuid()
+        monkeypatch.setattr(os, "getuid", lambda: user + 1)
+        folder.rename(folder.with_name(f"keras-dynamonet-{user + 1}"))
     else:
-        folder.touch()
+        folder.rmdir()
+        if trap == "link":
+            folder.symlink_to(tmp_path / "home")
+        else:
+            folder.touch()
     with pytest.raises(UserError, match="Set KERAS_DYNAMONET_CACHE to a folder of"):
         cache_folder()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root may become somebody else")
+def test_the_home_of_another_user(tmp_path):
+    """As in a container made for root that runs as somebody else."""
+    home, temporary = tmp_path / "home", tmp_path / "tmp"
+    home.chmod(0o700)
+    temporary.chmod(0o777)
+    for folder in tmp_path.parents[:3]:
+        if folder.stat().st_uid == 0 and folder != Path("/tmp"):
+            folder.chmod(0o755)
+    tmp_path.chmod(0o755)
+    program = (
+        "import os; os.setgid(65534); os.setuid(65534)\nprint(module.cache_folder())"
+    )
+    program = f"from keras_dynamonet.data import cache_folder as module\n{program}"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "HOME": str(home), "TMPDIR": str(temporary)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.strip() == str(temporary / "keras-dynamonet-65534"), done.stderr

@@ -149,3 +149,14 @@ def test_no_two_parts_have_the_same_name(options):
     parts = {}
     for name, part, _ in _parts(tiny_dynamonet(**options)):
         assert parts.setdefault(name, part) is part
+
+
+def test_a_frozen_backbone_may_take_the_place_of_another():
+    model = tiny_dynamonet()
+    backbone = tiny_backbone()
+    backbone.trainable = False
+    config = {
+        **model.get_config(),
+        "backbone": keras.saving.serialize_keras_object(backbone),
+    }
+    assert not DynamoNet.from_config(config).backbone.trainable_variables

@@ -64,12 +64,6 @@ def test_dictionaries_may_name_no_other_output(argument):
             keras.losses.CategoricalFocalCrossentropy,
             np.eye(3)[LABELS],
         ),
-        ("binary_crossentropy", keras.losses.BinaryCrossentropy, np.eye(3)[LABELS]),
-        (
-            "binary_focal_crossentropy",
-            keras.losses.BinaryFocalCrossentropy,
-            np.eye(3)[LABELS] > 0,
-        ),
     ],
 )
 def test_every_cross_entropy_has_a_name(name, loss, labels):
@@ -140,15 +134,41 @@ def test_a_classifier_in_half_precision_scales_its_loss():
         assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
 
 
-def test_pixels_reach_a_classifier_in_half_precision_as_they_are():
-    """0.3 of 255 shades are as far apart as two numbers of bfloat16 are not."""
-    classifier = tiny_backbone(num_classes=3, dtype="mixed_bfloat16")
-    clips = random_clips(frames=4).astype("float32") / 1.5
-    layer = classifier.get_layer("normalise")
-    seen = keras.Model(classifier.inputs, layer.output)
-    np.testing.assert_array_equal(
-        keras.ops.cast(seen(clips), "float32"), keras.ops.cast(layer(clips), "float32")
+def test_clips_of_another_size_are_refused_where_the_size_is_not_known():
+    """They may have as many pixels: upright videos among those that lie."""
+
+    def clips():
+        yield random_clips().reshape(4, 5, 8, 32, 3), LABELS
+
+    signature = (
+        tf.TensorSpec((None, 5, None, None, 3), "uint8"),
+        tf.TensorSpec((None,)),
     )
+    dataset = tf.data.Dataset.from_generator(clips, output_signature=signature)
+    model = tiny_dynamonet()
+    model.compile("sgd", jit_compile=False)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="8,32,3"):
+        model.fit(dataset, verbose=0)
+
+
+def test_a_list_or_a_dictionary_may_hold_the_clips():
+    model = tiny_backbone(num_classes=3)
+    clips = random_clips(frames=4)
+    expected = model(clips)
+    np.testing.assert_array_equal(model([clips]), expected)
+    np.testing.assert_array_equal(model({"clip": clips}), expected)
+    np.testing.assert_allclose(
+        model.predict({"clip": clips}, verbose=0), expected, atol=1e-6
+    )
+    inputs = keras.Input((4, 16, 16, 3))
+    outer = keras.Model(inputs, model([inputs]))
+    np.testing.assert_allclose(outer(clips), expected, atol=1e-6)
+
+
+def test_a_file_with_weights_of_losses_loads_without():
+    model = compiled()
+    model.compile_from_config({**model.get_compile_config(), "loss_weights": [2.0]})
+    assert model.compiled
 
 
 @pytest.mark.parametrize("build", [tiny_dynamonet, tiny_backbone])
