@@ -24,7 +24,7 @@ RUNTIME = [
     "tensorflow>=2.20,<2.22",
 ]
 
-ONNX = ["onnx>=1.19,<1.24", "onnxruntime>=1.22,<1.32", "tf2onnx>=1.17,<1.18"]
+ONNX = ["onnx>=1.19,<1.24", "onnxruntime>=1.22,<1.33", "tf2onnx>=1.17,<1.18"]
 TFLITE = ["ai-edge-litert>=2.1,<2.4"]
 # The messages of TensorFlow Serving: for warm-up requests and for its clients.
 SERVING = ["grpcio>=1.70,<2", "tensorflow-serving-api>=2.19,<2.22"]
