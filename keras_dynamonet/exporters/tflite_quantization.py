@@ -8,11 +8,13 @@ tensor kept, and rewritten operator by operator.
 
 INT8 are the backbone and all other convolutions that were trained: those of the motion
 descriptor, of the generator of filters and of the maps that filters are solved on. In
-float32 stay the normalisation of pixels, the normal equations of the filters (products
-of eight-bit numbers do not fit eight bits, and their solution multiplies what rounding
-leaves), the filtered frames, whose eight bits are the result itself, and the dense
-layers outside the backbone. A convolution that cuts frames into patches has no weights
-and stays with what it cuts for.
+float32 stay all sums, those of the residual blocks above all (a step of eight bits
+would be lost at every one of them, and no time is gained), the normalisation of pixels,
+the normal equations of the filters (products of eight-bit numbers do not fit eight
+bits, and their solution multiplies what rounding leaves), the filtered frames, whose
+eight bits are the result itself, and the dense layers outside the backbone. A
+convolution that cuts frames into patches has no weights and stays with what it cuts
+for.
 """
 
 from collections.abc import Mapping
@@ -34,7 +36,7 @@ _MOVES = (
     "STRIDED_SLICE",
 )
 _WITH_WEIGHTS = ("CONV_2D", "FULLY_CONNECTED")
-_ARITHMETIC = ("ADD", "MEAN", "MUL")
+_ARITHMETIC = ("MEAN", "MUL")
 
 # Clips, about, whose extremes make one sample of a range. Of single clips the mean cuts
 # off too much, of all clips together a rare extreme widens the steps of all.

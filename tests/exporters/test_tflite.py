@@ -75,6 +75,9 @@ def test_int8_agrees_with_keras(sure_source, tmp_path):
             assert own
             for c in own:
                 assert c["weights"] == c["input"] == c["output"] == "INT8"
+    # Each sum in eight bits would lose a step of the whole range.
+    kinds = count_operators((tmp_path / "model.tflite").read_bytes())
+    assert "ADD FLOAT32" in kinds and "ADD INT8" not in kinds
 
 
 def test_float32_agrees_with_keras(sure_source, tmp_path):
