@@ -15,7 +15,6 @@ from keras_dynamonet.exporters.tflite_operators import (
 _INT8_VERSIONS = {
     "CONV_2D": 5,
     "FULLY_CONNECTED": 12,
-    "ADD": 2,
     "CONCATENATION": 2,
     "MAX_POOL_2D": 2,
     "MEAN": 2,

@@ -151,10 +151,8 @@ class TwoTaskModel(OneBatchPredict, NoKerasQuantization, keras.Model):
             raise ValueError(
                 "`compute_loss` needs `x`, the clips: their frames are compared."
             )
-        y, sample_weight = (
-            _of_logits(y, "y"),
-            _of_logits(sample_weight, "sample_weight"),
-        )
+        y = _of_logits(y, "y")
+        sample_weight = _of_logits(sample_weight, "sample_weight")
         clip = self._unit_clip(x)
         weight = clip_weight(x, sample_weight)
         config, losses = self._loss_config, {}
@@ -176,10 +174,8 @@ class TwoTaskModel(OneBatchPredict, NoKerasQuantization, keras.Model):
         return total / backend_ops.num_replicas()
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        y, sample_weight = (
-            _of_logits(y, "y"),
-            _of_logits(sample_weight, "sample_weight"),
-        )
+        y = _of_logits(y, "y")
+        sample_weight = _of_logits(sample_weight, "sample_weight")
         clip = self._unit_clip(x)
         weight = clip_weight(x, sample_weight)
         next_frames = y_pred["next_frames"]
