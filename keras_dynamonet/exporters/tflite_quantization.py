@@ -9,12 +9,13 @@ tensor kept, and rewritten operator by operator.
 INT8 are the backbone and all other convolutions that were trained: those of the motion
 descriptor, of the generator of filters and of the maps that filters are solved on. In
 float32 stay all sums, those of the residual blocks above all (a step of eight bits
-would be lost at every one of them, and no time is gained), the normalisation of pixels,
-the normal equations of the filters (products of eight-bit numbers do not fit eight
-bits, and their solution multiplies what rounding leaves), the filtered frames, whose
-eight bits are the result itself, and the dense layers outside the backbone. A
-convolution that cuts frames into patches has no weights and stays with what it cuts
-for.
+would be lost at every one of them, and no time is gained), what no convolution reads
+(filters that are not standardised yet: their taps differ too much for one scale), the
+normalisation of pixels, the normal equations of the filters (products of eight-bit
+numbers do not fit eight bits, and their solution multiplies what rounding leaves), the
+filtered frames, whose eight bits are the result itself, and the dense layers outside
+the backbone. A convolution that cuts frames into patches has no weights and stays with
+what it cuts for.
 """
 
 from collections.abc import Mapping
@@ -36,7 +37,7 @@ _MOVES = (
     "STRIDED_SLICE",
 )
 _WITH_WEIGHTS = ("CONV_2D", "FULLY_CONNECTED")
-_ARITHMETIC = ("MEAN", "MUL")
+_BETWEEN = (*_MOVES, "CONCATENATION", "MEAN", "MUL")
 
 # Clips, about, whose extremes make one sample of a range. Of single clips the mean cuts
 # off too much, of all clips together a rare extreme widens the steps of all.
@@ -119,15 +120,15 @@ def quantise(content: bytes, ranges: Ranges, layers: tuple[str, ...]) -> bytes:
         The quantised file. Inputs and outputs keep their types.
     """
     editor = GraphEditor(content)
-    for operator in editor.take_operators():
-        chosen = operator.kind in (
-            *_MOVES,
-            *_WITH_WEIGHTS,
-            *_ARITHMETIC,
-            "CONCATENATION",
-        )
-        chosen = chosen and any(layer in operator.name for layer in layers)
-        if not chosen or not _is_computed(editor, operator):
+    operators = editor.take_operators()
+    chosen = _choose(
+        operator
+        for operator in operators
+        if any(layer in operator.name for layer in layers)
+        and _is_computed(editor, operator)
+    )
+    for operator in operators:
+        if operator.outputs not in chosen:
             editor.keep_in_float(operator)
             continue
         inputs = [
@@ -152,6 +153,24 @@ def quantise(content: bytes, ranges: Ranges, layers: tuple[str, ...]) -> bytes:
             scale, zero_point = _parameters(limits, product / _LARGEST_RATIO)
         editor.add_int8(operator, inputs, scale, zero_point)
     return editor.finish()
+
+
+def _choose(candidates):
+    """The results that are to be INT8: of convolutions, and of all before the next one.
+
+    What no convolution reads would be rounded for nothing: filters that are still to
+    be standardised, sums on their way to the mean, a shortcut.
+    """
+    chosen, read = set(), set()
+    for operator in reversed(list(candidates)):
+        if operator.kind in _WITH_WEIGHTS:
+            read.add(operator.inputs[0])
+        elif operator.kind in _BETWEEN and operator.outputs[0] in read:
+            read.update(operator.inputs)
+        else:
+            continue
+        chosen.add(operator.outputs)
+    return chosen
 
 
 def _is_computed(editor, operator):

@@ -1,3 +1,4 @@
+import collections
 import json
 
 import keras
@@ -76,8 +77,24 @@ def test_int8_agrees_with_keras(sure_source, tmp_path):
             for c in own:
                 assert c["weights"] == c["input"] == c["output"] == "INT8"
     # Each sum in eight bits would lose a step of the whole range.
-    kinds = count_operators((tmp_path / "model.tflite").read_bytes())
+    content = (tmp_path / "model.tflite").read_bytes()
+    kinds = count_operators(content)
     assert "ADD FLOAT32" in kinds and "ADD INT8" not in kinds
+    assert_only_convolutions_round(list_operators(content))
+
+
+def assert_only_convolutions_round(operators):
+    """Convolutions round their results; others only what a convolution reads."""
+    readers = collections.defaultdict(set)
+    for operator in operators:
+        for tensor in operator.inputs:
+            readers[tensor].add(operator.kind)
+    for operator in operators:
+        if operator.output_types == ("INT8",) and operator.kind not in (
+            "CONV_2D",
+            "FULLY_CONNECTED",
+        ):
+            assert readers[operator.outputs[0]] - {"DEQUANTIZE"}, operator.name
 
 
 def test_float32_agrees_with_keras(sure_source, tmp_path):
