@@ -140,12 +140,12 @@ def convert(
     )
     content = _convert_graph(folded, source.outputs, precision, batch)
     if precision == "int8":
-        ranges = measure_ranges(content, source.clips.to_calibrate_with())
-        parts = tuple(
-            # The slash keeps the name of the whole network from matching.
-            f"/{layer.name}"
-            for layer in folded.layers
-            if isinstance(layer, _WITH_TRAINED_CONVOLUTIONS)
+        parts = _names(folded, _WITH_TRAINED_CONVOLUTIONS)
+        ranges = measure_ranges(
+            content,
+            source.clips.to_calibrate_with(),
+            # Its maximum over time reads the peaks that a mean range cuts off.
+            uncut=_names(folded, MotionDescriptor),
         )
         content = quantise(content, ranges, parts)
         check_int8(content, parts)
@@ -198,6 +198,14 @@ def check_options(*, precision: str = "float32", batch: int | None = None) -> No
         )
     if batch is not None and batch < 1:
         raise UserError(f"The batch must be at least 1 clip. Received: {batch}")
+
+
+def _names(network, kinds):
+    """How the operators of some layers are called in the file."""
+    # The slash keeps the name of the whole network from matching.
+    return tuple(
+        f"/{layer.name}" for layer in network.layers if isinstance(layer, kinds)
+    )
 
 
 def _convert_graph(folded, outputs, precision, batch):

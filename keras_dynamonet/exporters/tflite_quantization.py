@@ -51,12 +51,16 @@ _LEAST_RANGE = 1e-6
 _LARGEST_RATIO = 128
 
 
-def measure_ranges(content: bytes, clips: np.ndarray) -> dict[int, tuple[float, float]]:
+def measure_ranges(
+    content: bytes, clips: np.ndarray, uncut: tuple[str, ...] = ()
+) -> dict[int, tuple[float, float]]:
     """Runs a float file on clips and notes the values of what it computes.
 
     Args:
         content: The file, float32.
         clips: uint8 `(n, T, height, width, 3)`.
+        uncut: Names of layers whose results have the extremes of all clips for a
+            range, because a maximum picks just those.
 
     Returns:
         Smallest and largest value by index of the tensor, each a mean over groups of
@@ -74,12 +78,12 @@ def measure_ranges(content: bytes, clips: np.ndarray) -> dict[int, tuple[float, 
     )
     interpreter.allocate_tensors()
     clip = interpreter.get_input_details()[0]
-    computed = [
-        int(index)
+    computed = {
+        int(index): operator.name
         for operator in list_operators(content)
         for index, type_ in zip(operator.outputs, operator.output_types, strict=True)
         if type_ == "FLOAT32"
-    ]
+    }
     batch = int(clip["shape"][0])
     # The last clips fill up a fixed batch.
     rows = np.arange(-(-len(clips) // batch) * batch) % len(clips)
@@ -91,7 +95,12 @@ def measure_ranges(content: bytes, clips: np.ndarray) -> dict[int, tuple[float, 
             values = interpreter.get_tensor(index)
             extremes[index].append((float(values.min()), float(values.max())))
     samples = max(1, round(len(rows) / _CLIPS_A_SAMPLE))
-    return {index: _mean_range(found, samples) for index, found in extremes.items()}
+    return {
+        index: _mean_range(
+            extremes[index], 1 if any(layer in name for layer in uncut) else samples
+        )
+        for index, name in computed.items()
+    }
 
 
 def _mean_range(extremes, samples):

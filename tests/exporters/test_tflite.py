@@ -184,6 +184,40 @@ def test_a_range_is_the_mean_over_equal_groups_of_clips(float_file, count, group
         np.testing.assert_allclose(limits, (low, high), rtol=1e-4, atol=1e-6)
 
 
+def test_what_a_maximum_reads_is_not_cut_off(float_file):
+    clips = moving_clips(40, 4, 16)
+    clips[:20] //= 4  # dark
+    singles = [measure_ranges(float_file, clip[None]) for clip in clips]
+    cut, uncut = (
+        measure_ranges(float_file, clips, uncut=names)
+        for names in ((), ("/motion_descriptor",))
+    )
+    wider = 0
+    for operator in list_operators(float_file):
+        for tensor in set(operator.outputs).intersection(cut):
+            if "/motion_descriptor" not in operator.name:
+                assert uncut[tensor] == cut[tensor]
+                continue
+            extremes = np.array([ranges[tensor] for ranges in singles])
+            expected = (extremes[:, 0].min(), extremes[:, 1].max())
+            np.testing.assert_allclose(uncut[tensor], expected, rtol=1e-4, atol=1e-6)
+            wider += uncut[tensor][1] > 1.001 * cut[tensor][1]
+    assert wider
+
+
+def test_peaks_of_the_descriptor_fit_its_int8(source):
+    seen = {}
+
+    def spy(content, clips, **kwargs):
+        seen.update(kwargs)
+        return measure_ranges(content, clips, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tflite, "measure_ranges", spy)
+        convert(source, precision="int8")
+    assert seen == {"uncut": (f"/{source.model.motion_descriptor.name}",)}
+
+
 def test_a_fixed_batch_is_a_group_at_least(source):
     clips = moving_clips(48, 4, 16)
     clips[:24] //= 4
