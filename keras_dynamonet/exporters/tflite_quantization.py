@@ -10,7 +10,7 @@ INT8 are the backbone and all other convolutions that were trained: those of the
 descriptor, of the generator of filters and of the maps that filters are solved on. In
 float32 stay all sums, those of the residual blocks above all (a step of eight bits
 would be lost at every one of them, and no time is gained), what no convolution reads
-(filters that are not standardised yet: their taps differ too much for one scale), the
+(filters that are not standardised yet: a tap varies by little in their range), the
 normalisation of pixels, the normal equations of the filters (products of eight-bit
 numbers do not fit eight bits, and their solution multiplies what rounding leaves), the
 filtered frames, whose eight bits are the result itself, and the dense layers outside
