@@ -205,16 +205,15 @@ def test_what_a_maximum_reads_is_not_cut_off(float_file):
     assert wider
 
 
-def test_peaks_of_the_descriptor_fit_its_int8(source):
+def test_peaks_of_the_descriptor_fit_its_int8(source, monkeypatch):
     seen = {}
 
     def spy(content, clips, **kwargs):
         seen.update(kwargs)
         return measure_ranges(content, clips, **kwargs)
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tflite, "measure_ranges", spy)
-        convert(source, precision="int8")
+    monkeypatch.setattr(tflite, "measure_ranges", spy)
+    convert(source, precision="int8")
     assert seen == {"uncut": (f"/{source.model.motion_descriptor.name}",)}
 
 
