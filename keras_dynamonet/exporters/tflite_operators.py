@@ -1,7 +1,7 @@
 """What a TFLite file is made of: its operators and the types they compute in."""
 
 import collections
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -161,6 +161,17 @@ def check_builtin(content: bytes) -> None:
         )
 
 
+def belongs_to(name: str, layers: Sequence[str]) -> bool:
+    """Whether a result is that of one of some layers, by its name in the file.
+
+    Example:
+
+    >>> belongs_to("net/stage1/conv/Relu;net/stage1/add", ["/stage1", "/stage2"])
+    True
+    """
+    return any(layer in name for layer in layers)
+
+
 def check_int8(content: bytes, names: tuple[str, ...]) -> None:
     """Checks that the convolutions of some layers are INT8 from input to output.
 
@@ -168,7 +179,7 @@ def check_int8(content: bytes, names: tuple[str, ...]) -> None:
 
     Args:
         content: The file.
-        names: Layers; a convolution belongs to one if its name contains it.
+        names: Layers, see :func:`belongs_to`.
 
     Raises:
         UserError: If one is not INT8 or there is none.
@@ -176,7 +187,7 @@ def check_int8(content: bytes, names: tuple[str, ...]) -> None:
     chosen = [
         convolution
         for convolution in list_convolutions(content)
-        if any(name in convolution.name for name in names)
+        if belongs_to(convolution.name, names)
     ]
     others = [c.name for c in chosen if not c.is_int8]
     if others or not chosen:

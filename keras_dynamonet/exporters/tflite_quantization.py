@@ -23,7 +23,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from keras_dynamonet.exporters.tflite_editor import GraphEditor
-from keras_dynamonet.exporters.tflite_operators import list_operators
+from keras_dynamonet.exporters.tflite_operators import belongs_to, list_operators
 
 Ranges = Mapping[int, tuple[float, float]]
 
@@ -96,9 +96,7 @@ def measure_ranges(
             extremes[index].append((float(values.min()), float(values.max())))
     samples = max(1, round(len(rows) / _CLIPS_A_SAMPLE))
     return {
-        index: _mean_range(
-            extremes[index], 1 if any(layer in name for layer in uncut) else samples
-        )
+        index: _mean_range(extremes[index], 1 if belongs_to(name, uncut) else samples)
         for index, name in computed.items()
     }
 
@@ -122,8 +120,8 @@ def quantise(content: bytes, ranges: Ranges, layers: tuple[str, ...]) -> bytes:
     Args:
         content: The float file.
         ranges: From :func:`measure_ranges`.
-        layers: Names of layers; an operator belongs to one if the name of its result
-            contains it.
+        layers: Names of layers, see
+            :func:`~keras_dynamonet.exporters.tflite_operators.belongs_to`.
 
     Returns:
         The quantised file. Inputs and outputs keep their types.
@@ -133,8 +131,7 @@ def quantise(content: bytes, ranges: Ranges, layers: tuple[str, ...]) -> bytes:
     chosen = _choose(
         operator
         for operator in operators
-        if any(layer in operator.name for layer in layers)
-        and _is_computed(editor, operator)
+        if belongs_to(operator.name, layers) and _is_computed(editor, operator)
     )
     for operator in operators:
         if operator.outputs not in chosen:
