@@ -37,6 +37,24 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         leave(config.stash.get(_EXIT_STATUS, 1))
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Makes fixtures draw the same random numbers in every run."""
+    _seed()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_call() -> None:
+    """Makes the test do so too, whether or not its fixtures were there before."""
+    _seed()
+
+
+def _seed() -> None:
+    import keras
+
+    keras.utils.set_random_seed(0)
+
+
 @pytest.fixture(autouse=True)
 def messages_are_seen():
     """Programs keep the library's messages to themselves: not beyond their test."""
