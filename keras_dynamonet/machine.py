@@ -1,12 +1,20 @@
 """The computer that this runs on."""
 
+import math
 import os
 import platform
+from collections.abc import Iterator
 from pathlib import Path
+
+CONTROL_GROUPS = Path("/sys/fs/cgroup")
+OWN_CONTROL_GROUPS = Path("/proc/self/cgroup")
 
 
 def count_cpus() -> int:
     """CPUs that this process may use.
+
+    Those it may run on, and no more than a container's quota of time is worth: with a
+    quota of two CPUs, 64 processes would stand still most of the time, and take memory.
 
     Example:
 
@@ -14,8 +22,42 @@ def count_cpus() -> int:
     True
     """
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        cpus = len(os.sched_getaffinity(0))
+    else:
+        cpus = os.cpu_count() or 1
+    quota = min(map(_quota, _control_groups()), default=math.inf)
+    return max(1, math.ceil(min(cpus, quota)))
+
+
+def _control_groups() -> Iterator[Path]:
+    """Folders of the groups that may limit this process's time, inner ones first."""
+    try:
+        lines = OWN_CONTROL_GROUPS.read_text(encoding="utf-8").splitlines()
+    except OSError:  # Not Linux.
+        return
+    for line in lines:
+        _, controllers, group = line.split(":", 2)
+        if not controllers:  # Version 2 has one tree for everything.
+            root = CONTROL_GROUPS
+        elif "cpu" in controllers.split(","):
+            root = CONTROL_GROUPS / "cpu"
+        else:
+            continue
+        folder = root / group.lstrip("/")
+        # A container may see its own group as the root, under its name outside.
+        yield from (f for f in (folder, *folder.parents) if f.is_relative_to(root))
+
+
+def _quota(group: Path) -> float:
+    """CPUs that the group's quota of time is worth; infinite without one."""
+    for names in (["cpu.max"], ["cpu.cfs_quota_us", "cpu.cfs_period_us"]):
+        try:
+            quota, period = " ".join((group / n).read_text() for n in names).split()
+        except OSError:
+            continue
+        if quota not in ("max", "-1"):
+            return int(quota) / int(period)
+    return math.inf
 
 
 def processor_name() -> str:
