@@ -353,6 +353,38 @@ class DynamoNet(TwoTaskModel):
             **masks,
         }
 
+    def export(self, filepath, format="tf_saved_model", input_signature=None, **kwargs):
+        """Writes a file for inference as every Keras model does, called before or not.
+
+        `keras_dynamonet.exporters` writes smaller and faster files, which tell of
+        themselves and were compared with the network.
+
+        Args:
+            filepath: Where to write.
+            format: One that `keras.Model.export` knows.
+            input_signature: As for `keras.Model.export`. Without one, float32 clips
+                `(batch, frames, height, width, 3)` of the network's size, pixels from
+                0 to 255.
+            **kwargs: As for `keras.Model.export`.
+
+        Example, where TensorFlow is Keras's backend:
+
+            keras.saving.load_model("best.keras").export("served")
+        """
+        # Keras learns it from the first call, which a loaded network has not had.
+        clip = self.backbone.inputs[0]
+        signature = [keras.InputSpec(shape=clip.shape, dtype=clip.dtype)]
+        forms = self.solver.method, self.frame_filter.form
+        if format != "tf_saved_model":
+            # Other runtimes have no Cholesky factorisation and no kernel for each clip.
+            self.solver.method, self.frame_filter.form = "newton", "patches"
+        try:
+            super().export(
+                filepath, format, input_signature=input_signature or signature, **kwargs
+            )
+        finally:
+            self.solver.method, self.frame_filter.form = forms
+
     def get_config(self):
         return {
             "backbone": keras.saving.serialize_keras_object(self.backbone),

@@ -216,3 +216,67 @@ model.compile("sgd", run_eagerly=True)
 model.fit(random_clips(), np.array([0, 1, 2, -1]), verbose=0)
 """,
     )
+
+
+def run_saved_model(path, clips):
+    served = tf.saved_model.load(path)
+    return {name: value.numpy() for name, value in served.serve(clips).items()}
+
+
+def run_onnx(path, clips):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    session = onnxruntime.InferenceSession(path)
+    names = [output.name for output in session.get_outputs()]
+    (clip,) = session.get_inputs()
+    return dict(zip(names, session.run(None, {clip.name: clips}), strict=True))
+
+
+def run_litert(path, clips):
+    interpreter = pytest.importorskip("ai_edge_litert.interpreter").Interpreter
+    signature = interpreter(str(path)).get_signature_runner()
+    (clip,) = signature.get_input_details()
+    return signature(**{clip: clips})
+
+
+@pytest.mark.parametrize("segments", [1, 2])
+@pytest.mark.parametrize(
+    ("form", "name", "run"),
+    [
+        ("tf_saved_model", "served", run_saved_model),
+        ("onnx", "tiny.onnx", run_onnx),
+        pytest.param(
+            "litert",
+            "tiny.tflite",
+            run_litert,
+            marks=pytest.mark.skipif(
+                keras.__version__.startswith("3.12."), reason="Keras has no such format"
+            ),
+        ),
+    ],
+)
+def test_keras_exports_a_network_that_was_only_loaded(
+    tmp_path, form, name, run, segments
+):
+    tiny_dynamonet(segments=segments).save(tmp_path / "tiny.keras")
+    model = keras.saving.load_model(tmp_path / "tiny.keras")
+    config = model.solver.method, model.frame_filter.form
+    model.export(tmp_path / name, form, verbose=False)
+    assert (model.solver.method, model.frame_filter.form) == config
+    clips = random_clips(1, frames=model.num_frames).astype("float32")
+    expected = model.predict(clips, verbose=0)
+    found = run(tmp_path / name, clips)
+    assert found.keys() == expected.keys()
+    for output, value in found.items():
+        np.testing.assert_allclose(value, expected[output], atol=1e-4, err_msg=output)
+
+
+def test_keras_exports_with_the_signature_that_is_asked_for(tmp_path):
+    model = tiny_dynamonet()
+    clips = random_clips(2)
+    signature = [keras.InputSpec(shape=clips.shape, dtype="uint8")]
+    model.export(tmp_path / "served", input_signature=signature, verbose=False)
+    served = tf.saved_model.load(tmp_path / "served")
+    (spec,) = (
+        served.signatures["serving_default"].structured_input_signature[1].values()
+    )
+    assert (spec.shape, spec.dtype) == (clips.shape, tf.uint8)
