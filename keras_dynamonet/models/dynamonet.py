@@ -356,8 +356,9 @@ class DynamoNet(TwoTaskModel):
     def export(self, filepath, format="tf_saved_model", input_signature=None, **kwargs):
         """Writes a file for inference as every Keras model does, called before or not.
 
-        `keras_dynamonet.exporters` writes smaller and faster files, which tell of
-        themselves and were compared with the network.
+        `keras_dynamonet.exporters` writes files that tell of themselves and were
+        compared with the network, also from mixed precision, in which Keras's to ONNX
+        and LiteRT may not load.
 
         Args:
             filepath: Where to write.
