@@ -353,7 +353,14 @@ class DynamoNet(TwoTaskModel):
             **masks,
         }
 
-    def export(self, filepath, format="tf_saved_model", input_signature=None, **kwargs):
+    def export(
+        self,
+        filepath,
+        format="tf_saved_model",
+        verbose=None,
+        input_signature=None,
+        **kwargs,
+    ):
         """Writes a file for inference as every Keras model does, called before or not.
 
         `keras_dynamonet.exporters` writes files that tell of themselves and were
@@ -363,6 +370,7 @@ class DynamoNet(TwoTaskModel):
         Args:
             filepath: Where to write.
             format: One that `keras.Model.export` knows.
+            verbose: Whether to print what was written, as for `keras.Model.export`.
             input_signature: As for `keras.Model.export`. Without one, float32 clips
                 `(batch, frames, height, width, 3)` of the network's size, pixels from
                 0 to 255.
@@ -381,7 +389,7 @@ class DynamoNet(TwoTaskModel):
             self.solver.method, self.frame_filter.form = "newton", "patches"
         try:
             super().export(
-                filepath, format, input_signature=input_signature or signature, **kwargs
+                filepath, format, verbose, input_signature or signature, **kwargs
             )
         finally:
             self.solver.method, self.frame_filter.form = forms

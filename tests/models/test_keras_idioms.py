@@ -260,7 +260,7 @@ def test_keras_exports_a_network_that_was_only_loaded(
     tiny_dynamonet(segments=segments).save(tmp_path / "tiny.keras")
     model = keras.saving.load_model(tmp_path / "tiny.keras")
     config = model.solver.method, model.frame_filter.form
-    model.export(tmp_path / name, form, verbose=False)
+    model.export(tmp_path / name, form, False)  # In Keras's order.
     assert (model.solver.method, model.frame_filter.form) == config
     clips = random_clips(1, frames=model.num_frames).astype("float32")
     expected = model.predict(clips, verbose=0)
