@@ -36,7 +36,7 @@ def _control_groups() -> Iterator[Path]:
     except OSError:  # Not Linux.
         return
     for line in lines:
-        _, controllers, group = line.split(":", 2)
+        controllers, _, group = line.partition(":")[2].partition(":")
         if not controllers:  # Version 2 has one tree for everything.
             root = CONTROL_GROUPS
         elif "cpu" in controllers.split(","):
@@ -53,10 +53,9 @@ def _quota(group: Path) -> float:
     for names in (["cpu.max"], ["cpu.cfs_quota_us", "cpu.cfs_period_us"]):
         try:
             quota, period = " ".join((group / n).read_text() for n in names).split()
-        except OSError:
+            return math.inf if quota in ("max", "-1") else int(quota) / int(period)
+        except (OSError, ValueError):  # Not there, or nothing that we understand.
             continue
-        if quota not in ("max", "-1"):
-            return int(quota) / int(period)
     return math.inf
 
 

@@ -31,6 +31,8 @@ def groups(tmp_path, monkeypatch):
         ({"own": "0::/\n", "cpu.max": "50000 100000\n"}, 1),
         ({"own": "0::/\n", "cpu.max": "6500000 100000\n"}, 64),
         ({"own": "0::/\n", "cpu.max": "max 100000\n"}, 64),
+        ({"own": "\n?\n0::/\n", "cpu.max": "much\n"}, 64),
+        ({"own": "0::/\n", "cpu.max": "much more\n"}, 64),
         # A service's own quota, and that of the slice around it.
         ({"own": "0::/a/b\n", "a/b/cpu.max": "400000 100000\n"}, 4),
         (
