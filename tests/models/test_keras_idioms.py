@@ -1,5 +1,7 @@
 """What people who know Keras write, beside what the README shows."""
 
+from importlib.metadata import version
+
 import keras
 import numpy as np
 import pytest
@@ -190,6 +192,8 @@ def test_double_precision_trains():
 
 @pytest.mark.parametrize("floatx", ["float64", "bfloat16"])
 def test_other_types_may_be_the_default_of_keras(floatx):
+    if floatx == "bfloat16" and version("tensorflow").startswith("2.20."):
+        pytest.skip("TensorFlow 2.20 hands no bfloat16 number to NumPy")
     run_python(
         "-c",
         f"""
