@@ -176,20 +176,23 @@ def _patches(images, kernels):
     return ops.transpose(outputs, (0, 2, 3, 1))
 
 
-def neighbourhoods(images, size, stride=1):
+def neighbourhoods(images, size, stride=1, basis=None):
     """The `size x size` neighbours of every pixel, without padding.
 
-    A convolution with a constant one-hot kernel: unlike the extract-patches operations
-    it exists in every export format.
+    A convolution with a constant kernel, one-hot unless there is another basis: unlike
+    the extract-patches operations it exists in every export format.
 
     Args:
         images: `(images, height, width, channels)`.
         size: Odd side of the neighbourhood.
         stride: Distance of the pixels whose neighbours are taken.
+        basis: Orthogonal matrix, `(size * size, size * size)`, whose columns the
+            neighbours are multiplied by; `None` for the neighbours themselves.
 
     Returns:
         `(images * channels, (height - size) // stride + 1, (width - size) // stride +
-        1, size * size)`: a plane for every colour, the neighbours in row-major order.
+        1, size * size)`: a plane for every colour, the neighbours in row-major order,
+        or their coordinates in the basis.
 
     Example:
 
@@ -202,7 +205,8 @@ def neighbourhoods(images, size, stride=1):
     if channels != 1:
         planes = ops.transpose(images, (0, 3, 1, 2))
         planes = ops.reshape(planes, (-1, height, width, 1))
-    kernel = ops.reshape(ops.eye(taps, dtype=images.dtype), (size, size, 1, taps))
+    basis = ops.eye(taps) if basis is None else basis
+    kernel = ops.reshape(ops.cast(basis, images.dtype), (size, size, 1, taps))
     return ops.conv(planes, kernel, stride, "valid", data_format="channels_last")
 
 

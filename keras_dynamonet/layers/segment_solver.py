@@ -155,7 +155,7 @@ class SegmentSolver(FilterSolver):
         """Shares of the segments at the sampled pixels, `(pairs, rows, columns, M)`."""
         neighbours, change, offset = samples
         predicted = ops.matmul(neighbours, motion)
-        predicted = predicted + offset * ops.sum(motion, axis=1, keepdims=True)
+        predicted = predicted + ops.matmul(offset, motion)
         errors = ops.square(change - predicted)
         errors = ops.reshape(errors, (-1, *grid, self.segments))
         errors = neighbourhood_mean(errors)

@@ -77,6 +77,20 @@ def test_filters_equal_least_squares(method, stride, colours):
         np.testing.assert_allclose(filters[clip, t, ..., group], expected, atol=1e-3)
 
 
+@pytest.mark.parametrize("method", ("cholesky", "newton"))
+def test_filters_of_alike_neighbours_keep_the_digits_of_float32(method):
+    # A random walk along both axes has the spectrum of pictures: between its pixels,
+    # the condition is 5e4.
+    steps = np.random.default_rng(0).normal(size=(48, 48))
+    walk = np.cumsum(np.cumsum(steps, axis=0), axis=1)
+    scene = 0.5 + 0.2 * walk / np.abs(walk).max()
+    frames = np.stack([scene[1:, 1:], scene[:-1, :-1]])[None, ..., None]
+    frames = frames.astype("float32")
+    filters = np.array(FilterSolver(5, sample_stride=1, method=method)(frames))
+    expected = solve_one(frames[0, 0], frames[0, 1], 5, 5e-4, 1)
+    np.testing.assert_allclose(filters[0, 0, ..., 0], expected, atol=3e-6)
+
+
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize(
     ("dy", "dx"), [(0, 0), (0, 1), (-1, 0), (2, -2), (-2, 1), (2, 2), (-2, -2)]

@@ -67,7 +67,8 @@ def test_filters_of_given_shares_equal_weighted_least_squares():
     weights[:, :55] = 1
     matrix, target = weighted_sums(neighbours, change, offset, weights)
     # Means run over all samples: the pull is relative to them.
-    found = np.array(solver.solve_system(matrix, target, 0.01)).reshape(3, 3)
+    coefficients = np.array(solver.solve_system(matrix, target, 0.01))[0]
+    found = (solver.basis @ coefficients).reshape(3, 3)
     upper = frames[0, :, :7]
     rows = np.array(neighbours + offset)[0, :55]
     power = np.mean(rows**2)
