@@ -161,7 +161,8 @@ class TrainingClips:
         with open_video_reader(self.manifest.path(index)) as video:
             start = random_start(video, self.spec, rng)
             frames = video.read_frames(
-                clip_times(video, self.spec, start), short_side=transform.short_side
+                clip_times(video, self.spec, start),
+                short_side=min(transform.short_side, *video.coded_size),
             )
         return apply_transform(frames, transform)
 

@@ -3,12 +3,14 @@
 The multi-scale corner crop takes a square of `scale` times the short side. Instead of
 cropping and resizing, the frames are scaled so that the square has the wanted size
 (`short_side = size / scale`); the decoder does that, and cropping is all that is left.
+Only what must be enlarged is cropped first: the rest would be enlarged in vain.
 Frames are never reversed or shuffled in time: that changes what they show.
 """
 
 from dataclasses import dataclass
 
 import av
+import cv2
 import numpy as np
 
 _CENTRE = (0.5, 0.5)
@@ -127,16 +129,22 @@ def apply_transform(frames: np.ndarray, transform: Transform) -> np.ndarray:
 
     Args:
         frames: uint8 RGB, shape `(frames, height, width, 3)`. Decode them at
-            `short_side=transform.short_side` to save the resize.
+            `short_side=transform.short_side` to save the resize, or as they are if
+            they are smaller.
         transform: From `draw_transform`.
 
     Returns:
         uint8 RGB, shape `(frames, size, size, 3)`.
     """
-    frames = resize_short_side(frames, transform.short_side)
-    frames = _crop(frames, transform.size, transform.position)
+    short_side = min(frames.shape[1:3])
+    if short_side < transform.short_side:
+        side = max(1, round(transform.size * short_side / transform.short_side))
+        frames = _enlarge(_crop(frames, side, transform.position), transform.size)
+    else:
+        frames = resize_short_side(frames, transform.short_side)
+        frames = _crop(frames, transform.size, transform.position)
     if transform.flip:
-        frames = frames[:, :, ::-1]
+        frames = _mirror(frames)
     frames = _jitter(frames, transform)
     return np.ascontiguousarray(frames)
 
@@ -221,23 +229,34 @@ def _crop(frames: np.ndarray, size: int, position: tuple[float, float]) -> np.nd
     return frames[:, top : top + size, left : left + size]
 
 
+def _enlarge(frames: np.ndarray, size: int) -> np.ndarray:
+    """Square frames of another size. OpenCV takes an eighth of FFmpeg's time here."""
+    enlarged = np.empty((len(frames), size, size, 3), np.uint8)
+    for frame, result in zip(frames, enlarged, strict=True):
+        cv2.resize(frame, (size, size), dst=result, interpolation=cv2.INTER_CUBIC)
+    return enlarged
+
+
+def _mirror(frames: np.ndarray) -> np.ndarray:
+    """Left and right swapped; a copy of `frames[:, :, ::-1]` takes 40 times as long."""
+    count, height, width, _ = frames.shape
+    rows = np.ascontiguousarray(frames).reshape(count * height, width, 3)
+    return cv2.flip(rows, 1).reshape(frames.shape)
+
+
 def _jitter(frames: np.ndarray, transform: Transform) -> np.ndarray:
-    """`contrast * (mix - 127.5) + 127.5 + brightness * 255`, rounded and clipped.
+    """`contrast * (mix - 127.5) + 127.5 + brightness * 255`, to one level in 255.
 
     Where `mix = saturation * pixel + (1 - saturation) * luma`.
     """
     contrast, saturation = transform.contrast, transform.saturation
     if (transform.brightness, contrast, saturation) == (0.0, 1.0, 1.0):
         return frames
-    # The half turns the cut to uint8 into rounding.
-    offset = 127.5 * (1 - contrast) + 255 * transform.brightness + 0.5
-    luma_weights = contrast * (1 - saturation) * LUMA
-    jittered = np.empty(frames.shape, np.uint8)
-    # Frame by frame: a frame of floats fits the processor's cache, a clip does not.
-    for frame, result in zip(frames, jittered, strict=True):
-        pixels = frame.astype(np.float32)
-        luma = sum(pixels[..., k] * luma_weights[k] for k in range(3)) + offset
-        pixels *= contrast * saturation
-        pixels += luma[..., None]
-        result[:] = np.clip(pixels, 0, 255, out=pixels)
-    return jittered
+    # Each colour of the result is a weighted sum of the three and a constant.
+    grey = np.broadcast_to((1 - saturation) * LUMA, (3, 3))
+    weights = contrast * (saturation * np.eye(3) + grey)
+    offset = 127.5 * (1 - contrast) + 255 * transform.brightness
+    weights = np.column_stack([weights, np.full(3, offset)])
+    count, height, width, _ = frames.shape
+    rows = np.ascontiguousarray(frames).reshape(count * height, width, 3)
+    return cv2.transform(rows, weights).reshape(frames.shape)

@@ -75,6 +75,18 @@ def test_corner_crops_are_the_same_in_every_frame(position, top, left):
     np.testing.assert_array_equal(cropped, clip[:, top : top + 30, left : left + 30])
 
 
+@pytest.mark.parametrize("position", [(0, 0), (0, 1), (1, 0), (0.5, 0.5)])
+def test_crops_of_what_is_enlarged_show_the_same_part(position):
+    ramp = np.linspace(0, 255, 40 * 64).reshape(40, 64).astype(np.uint8)
+    clip = np.repeat(np.stack([ramp, ramp[::-1], ramp[:, ::-1]], -1)[None], 2, axis=0)
+    transform = Transform(size=40, short_side=80, position=position)
+    found = apply_transform(clip, transform)
+    whole = apply_transform(resize_short_side(clip, 80), transform)
+    assert found.shape == (2, 40, 40, 3)
+    # Next to the edge of the crop bicubic weights have fewer neighbours.
+    assert np.abs(found.astype(int) - whole)[:, 2:-2, 2:-2].max() <= 2
+
+
 def test_flip_mirrors_columns_and_nothing_else():
     clip = coordinates(8, 8)
     flipped = apply_transform(clip, Transform(size=8, short_side=8, flip=True))
@@ -101,7 +113,9 @@ def test_colour_jitter_against_the_formula():
     luma = pixels @ [0.299, 0.587, 0.114]
     mixed = 0.7 * pixels + 0.3 * luma[..., None]
     expected = np.clip((mixed - 127.5) * 1.2 + 127.5 + 0.05 * 255, 0, 255)
-    assert np.abs(changed - expected).max() <= 0.5 + 1e-3
+    # Rounding, and the weights in OpenCV's fixed point.
+    assert np.abs(changed - expected).max() < 1
+    assert np.abs(changed - expected).mean() < 0.3
 
 
 def test_saturation_leaves_grey_alone():
