@@ -150,6 +150,7 @@ LABEL_WAYS = {
     "alone": "backbone alone, from scratch",
     "few": "solved filters, from scratch",
     "scratch": "taught filters, from scratch",
+    "twice": "taught filters, from scratch, twice the steps",
     "pretrained": "taught filters, pre-trained",
     "deep": "taught filters from stage 3, pre-trained",
     "semi": "taught filters, semi-supervised",
@@ -159,6 +160,8 @@ LABEL_WAYS = {
 _WAY_OPTIONS = {
     "alone": {"network": None},
     "scratch": {"network": GENERATED, "losses": TAUGHT},
+    # As many steps as pre-training and training together.
+    "twice": {"network": GENERATED, "losses": TAUGHT, "epochs": 12},
     "pretrained": {"network": GENERATED, "losses": TAUGHT, "pretrain_epochs": 6},
     "deep": {
         "network": {**GENERATED, "generator_input": "stage3"},
@@ -222,6 +225,26 @@ _CAMERAS = [
     for experiment in (BACKBONE, SOLVED_FILTERS)
 ]
 
+_TRACK = [
+    replace(
+        experiment,
+        name=f"{experiment.name}-all",
+        group="track",
+        clips=ClipSet(track="whole time"),
+        probes=False,
+    )
+    for experiment in (
+        BACKBONE,
+        SOLVED_FILTERS,
+        replace(
+            BACKBONE,
+            name="backbone-longer",
+            title="backbone alone, as much time as with solved filters",
+            epochs=LONGER_EPOCHS,
+        ),
+    )
+]
+
 _OPTIONS = [
     Experiment(
         name=name,
@@ -237,6 +260,33 @@ _OPTIONS = [
         ("flat", "solved, flattened", {**SOLVED, "descriptor": "flatten"}, {}),
         ("k3", "solved, k = 3", {**SOLVED, "kernel_size": 3}, {}),
         ("k7", "solved, k = 7", {**SOLVED, "kernel_size": 7}, {}),
+        ("k9", "solved, k = 9", {**SOLVED, "kernel_size": 9}, {}),
+        ("k11", "solved, k = 11", {**SOLVED, "kernel_size": 11}, {}),
+        ("colours", "solved, a filter a colour", {**SOLVED, "per_channel": True}, {}),
+        (
+            "sum-to-one",
+            "solved, normalised to a sum of one",
+            {**SOLVED, "normalization": "sum_to_one"},
+            {},
+        ),
+        (
+            "solved-feature",
+            "solved, the classifier sees the feature alone",
+            {**SOLVED, "evidence": "feature"},
+            {},
+        ),
+        (
+            "warm-up",
+            "solved, action loss growing in over a quarter of the steps",
+            SOLVED,
+            {"loss_weighting": "warm_up", "loss_warmup_steps": 120},
+        ),
+        (
+            "softmax",
+            "untaught, softmax over the taps",
+            {**GENERATED, "normalization": "softmax"},
+            UNTAUGHT,
+        ),
         (
             "feature-only",
             "taught, feature only",
@@ -286,6 +336,7 @@ CATALOGUE = {
         _CONTROLS,
         _STC,
         _CAMERAS,
+        _TRACK,
         _OPTIONS,
     )
     for experiment in part

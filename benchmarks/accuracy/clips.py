@@ -54,7 +54,7 @@ def _render(settings: ClipSet) -> dict[str, np.ndarray]:
     try:
         render_benchmark(
             folder,
-            track=settings.track,
+            track=settings.track.removeprefix("whole "),
             classes=settings.class_names,
             clips_per_class={"train": settings.train, "test": settings.test},
             size=settings.size,

@@ -14,8 +14,12 @@ REVISION = 1
 
 SEEDS = (0, 1, 2)
 
-CLASSES = {"time": DEMO_CLASSES, "native": TRACKS["native"]}
-"""Classes of each track: of `time` the four pairs that the demo uses, too."""
+CLASSES = {
+    "time": DEMO_CLASSES,
+    "whole time": TRACKS["time"],
+    "native": TRACKS["native"],
+}
+"""Classes of each track: of `time` the four pairs that the demo uses, or all ten."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +54,8 @@ class ClipSet:
     @property
     def key(self) -> str:
         """What the arrays are filed under."""
-        return f"{self.track}-{self.camera}-{fingerprint(self)}"
+        track = self.track.replace(" ", "-")
+        return f"{track}-{self.camera}-{fingerprint(self)}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,8 +9,11 @@ from benchmarks.accuracy.catalogue import CATALOGUE
 from benchmarks.accuracy.intervals import Mean, mean_of
 from benchmarks.accuracy.results import Results
 
-OF_THE_MACHINE = ("cpu_seconds",)
-"""Numbers that say more of the machine, and what else it did, than of the network."""
+UNTRAINED = ("cpu_seconds", "parameters")
+"""Numbers that say nothing of what was learnt."""
+
+WITHOUT_NETWORK = ("_floor", "_ceiling", "_segments")
+"""Endings of the numbers that the clips alone decide."""
 
 _ROUNDING = 1e-5  # relative: the file keeps six digits
 
@@ -43,13 +46,14 @@ class Repeat:
 
 
 def repeats(first: Results, second: Results) -> Iterator[Repeat]:
-    """Every number that both have for at least one seed."""
+    """Every number of a trained network that both have for at least one seed."""
     for experiment in CATALOGUE.values():
         for metric in second.metrics(experiment):
             before = first.of(experiment, metric)
             after = second.of(experiment, metric)
             seeds = sorted(set(before) & set(after))
-            if seeds and metric not in OF_THE_MACHINE:
+            learnt = metric not in UNTRAINED and not metric.endswith(WITHOUT_NETWORK)
+            if seeds and learnt:
                 changes = [after[seed] - before[seed] for seed in seeds]
                 change = float(np.mean(changes))
                 interval = mean_of(list(before.values()))

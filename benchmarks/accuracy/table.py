@@ -24,6 +24,7 @@ class Column:
         digits: After the point.
         reference: Experiment that paired differences are taken from, or `None` for the
             number itself.
+        floor: Name of the number of the same run that is taken off, or `None`.
     """
 
     heading: str
@@ -31,12 +32,16 @@ class Column:
     scale: float = 1.0
     digits: int = 1
     reference: str | None = None
+    floor: str | None = None
 
     def text(self, results: Results, experiment: Experiment) -> str:
         """The cell of an experiment."""
         values = results.of(experiment, self.metric)
         if not values:
             return MISSING
+        if self.floor is not None:
+            floors = results.of(experiment, self.floor)
+            values = {seed: value - floors[seed] for seed, value in values.items()}
         if self.reference is None:
             return mean_of(list(values.values())).text(self.scale, self.digits)
         reference = results.of(CATALOGUE[self.reference], self.metric)
@@ -54,6 +59,20 @@ def _between(part: str) -> list[Column]:
             ("copy", "floor"),
             ("**model**", "model"),
             ("best filter", "ceiling"),
+        )
+    ]
+
+
+def _gains(part: str) -> list[Column]:
+    """What model and ceiling gain over the floor of their own rim.
+
+    Filters of another size are compared on other pixels, so that their PSNR is not.
+    """
+    return [
+        Column(f"{part}: {heading} over copy, dB", metric, digits=2, floor=floor)
+        for heading, metric, floor in (
+            ("**model**", f"psnr_{part}_model", f"psnr_{part}_floor"),
+            ("best filter", f"psnr_{part}_ceiling", f"psnr_{part}_floor"),
         )
     ]
 
@@ -85,7 +104,7 @@ _OUTPUTS = (("filters", "dmr"), ("feature", "feature"), ("both", "both"))
 # group: (heading, columns)
 TABLES: dict[str, tuple[str, list[Column]]] = {
     "filters": (
-        "Solved filters alone (`time` track, order-blind ceiling 50 %)",
+        "Solved filters alone (four pairs of `time`, order-blind ceiling 50 %)",
         [
             ACCURACY,
             _against("filters", "first row"),
@@ -93,7 +112,7 @@ TABLES: dict[str, tuple[str, list[Column]]] = {
         ],
     ),
     "sources": (
-        "Where the filters come from (`time` track, order-blind ceiling 50 %)",
+        "Where the filters come from (four pairs of `time`, order-blind ceiling 50 %)",
         [
             ACCURACY,
             _against("backbone", "backbone"),
@@ -110,7 +129,9 @@ TABLES: dict[str, tuple[str, list[Column]]] = {
             ACCURACY,
             _against("solved", "solved"),
             _against("taught", "taught"),
-            *_between("observed"),
+            _against("untaught", "untaught"),
+            *_gains("observed"),
+            *_gains("unseen"),
         ],
     ),
     **{
@@ -120,9 +141,20 @@ TABLES: dict[str, tuple[str, list[Column]]] = {
             ("street", "real footage of a street"),
         )
     },
+    "track": (
+        "All ten pairs of `time` (order-blind ceiling 50 %)",
+        [
+            ACCURACY,
+            _against("backbone-all", "backbone"),
+            _against("backbone-longer-all", "backbone, 20 epochs"),
+            COST,
+            SHUFFLED,
+            *_between("observed"),
+        ],
+    ),
     "labels": ("Few labels (`native` track)", [ACCURACY, *_between("observed")]),
     "controls": (
-        "What is left without the order of frames (`time` track)",
+        "What is left without the order of frames (four pairs)",
         [ACCURACY, SHUFFLED, *_between("observed")],
     ),
     "stc": (

@@ -51,7 +51,13 @@ DATA_HELP = (
     "videos: a folder of class folders, a CSV or text list, or a split file of UCF101, "
     "HMDB51 or Kinetics"
 )
-LABELS_ONLY = ("unlabelled", "labelled_share", "evidence", "motion_gradient")
+LABELS_ONLY = (
+    "unlabelled",
+    "labelled_share",
+    "descriptor",
+    "evidence",
+    "motion_gradient",
+)
 """Settings that say nothing where no label is learnt."""
 
 

@@ -130,8 +130,25 @@ class TrainConfig:
     segments: int | None = setting(
         None, "model", "solved filters a transition, each for pixels that move alike"
     )
+    per_channel: bool | None = setting(
+        None, "model", "a motion filter for each colour instead of one for all"
+    )
+    normalization: str | None = setting(
+        None,
+        "model",
+        "what filters add up to; softmax, whose taps are positive, is for generated "
+        "ones",
+        choices=("none", "sum_to_one", "softmax"),
+    )
     solver_maps: int | None = setting(
         None, "model", "learned maps that filters are solved on; default: brightness"
+    )
+    descriptor: str | None = setting(
+        None,
+        "model",
+        "how the classifier reads the filters: by convolutions over time, or all side "
+        "by side",
+        choices=("temporal", "flatten"),
     )
     evidence: str | None = setting(
         None,

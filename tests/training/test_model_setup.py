@@ -68,11 +68,18 @@ def test_options_of_the_filters_reach_the_network():
     model = build_model(tiny_config("data", "run", **options), ["walk", "run"])
     assert {name: getattr(model, name) for name in options} == options
     assert build_model(tiny_config("data", "run", solver_maps=2), None).solver_maps == 2
+    options = {"per_channel": True, "descriptor": "flatten"}
+    options |= {"filter_source": "generated", "normalization": "softmax"}
+    model = build_model(tiny_config("data", "run", **options), ["walk", "run"])
+    assert {name: getattr(model, name) for name in options} == options
 
 
 def test_arguments_that_the_network_refuses_are_told_in_a_line():
     config = tiny_config("data", "run", model={**MODEL, "descriptor_ridge": 0.0})
     with pytest.raises(UserError, match="built: `descriptor_ridge` must be positive"):
+        build_model(config, ["walk", "run"])
+    config = tiny_config("data", "run", normalization="softmax")
+    with pytest.raises(UserError, match="Solved filters have negative taps"):
         build_model(config, ["walk", "run"])
 
 
