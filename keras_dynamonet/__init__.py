@@ -10,6 +10,8 @@ decode never load TensorFlow.
 """
 
 import importlib
+import os
+import platform
 import sys
 
 from keras_dynamonet.version import __version__
@@ -41,6 +43,12 @@ def __getattr__(name):
 def __dir__():
     return sorted({*globals(), *_LAZY})
 
+
+if platform.machine() in ("x86_64", "AMD64"):
+    # On processors without VNNI TensorFlow leaves oneDNN's kernels off, with which a
+    # training step of these networks takes half of the time. It reads this once, when
+    # it is imported; who has set it, or imported TensorFlow before, has the last word.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 if "keras" in sys.modules:
     # The price is paid already: register, so that `load_model` of Keras works, too.

@@ -7,6 +7,9 @@ import sys
 
 import pytest
 
+# First of all: it chooses kernels of TensorFlow, which some tests import before it.
+import keras_dynamonet  # noqa: F401
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "Agg")
 

@@ -1,5 +1,7 @@
 """What `import keras_dynamonet` does and does not do."""
 
+import platform
+
 import pytest
 
 import keras_dynamonet
@@ -45,3 +47,19 @@ def test_modules_are_modules():
 def test_unknown_names_raise():
     with pytest.raises(AttributeError, match="has no attribute 'StaticNet'"):
         keras_dynamonet.StaticNet  # noqa: B018
+
+
+KERNELS = (
+    "import os{unset}; import keras_dynamonet;"
+    "from keras_dynamonet.layers.backend_ops import cpu_kernels; print(cpu_kernels())"
+)
+
+
+@pytest.mark.skipif(
+    platform.machine() not in ("x86_64", "AMD64"), reason="chosen on x86 alone"
+)
+def test_tensorflow_takes_its_fast_kernels_unless_told_otherwise():
+    unset = "; os.environ.pop('TF_ENABLE_ONEDNN_OPTS')"
+    assert run_python("-c", KERNELS.format(unset=unset)).strip() == "tensorflow"
+    told = run_python("-c", KERNELS.format(unset=""), onednn=False)
+    assert told.strip() == "tensorflow_eigen"

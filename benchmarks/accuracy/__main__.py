@@ -91,6 +91,7 @@ def _run(arguments, results):
 
 def _trainer(arguments, experiment):
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # the same kernels everywhere
     import tensorflow as tf
 
     from benchmarks.accuracy.filters_alone import FilterTrainer
