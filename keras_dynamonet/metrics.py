@@ -21,11 +21,24 @@ def _unless_empty(value, count):
     return ops.where(count > 0, value, float("nan"))
 
 
-def _clip_errors(y_true, y_pred, dtype):
-    """Mean squared error of every clip, `(batch,)`."""
+def frame_errors(y_true, y_pred):
+    """Mean squared error of every frame.
+
+    Args:
+        y_true: Real frames, `(batch, frames, height, width, channels)`, in [0, 1].
+        y_pred: Predicted frames, likewise.
+
+    Returns:
+        `(batch, frames)`, float32.
+
+    Example:
+
+    >>> frames = ops.zeros((2, 4, 8, 8, 3))
+    >>> frame_errors(frames, frames + 0.5).shape
+    TensorShape([2, 4])
+    """
     error = ops.cast(y_true, "float32") - ops.cast(y_pred, "float32")
-    axes = tuple(range(1, len(error.shape)))
-    return ops.cast(ops.mean(ops.square(error), axis=axes), dtype)
+    return ops.mean(ops.square(error), axis=tuple(range(2, len(error.shape))))
 
 
 def _clip_weights(errors, sample_weight):
@@ -60,7 +73,11 @@ class PSNR(keras.metrics.Metric):
             y_pred: Predicted frames, likewise.
             sample_weight: Weight of each clip, `(batch,)`. Default: 1.
         """
-        errors = _clip_errors(y_true, y_pred, self.dtype)
+        self.add_errors(frame_errors(y_true, y_pred), sample_weight)
+
+    def add_errors(self, errors, sample_weight=None):
+        """Adds frames by what :func:`frame_errors` says of them."""
+        errors = ops.cast(ops.mean(errors, axis=1), self.dtype)
         weights = _clip_weights(errors, sample_weight)
         self.error.assign_add(ops.sum(weights * errors))
         self.count.assign_add(ops.sum(weights))
@@ -95,10 +112,15 @@ class PSNRGain(keras.metrics.Metric):
 
     def update_state(self, y_true, y_pred, previous, sample_weight=None):
         """Adds real, predicted and previous frames, pixels in [0, 1]."""
-        for total, guess in ((self.error, y_pred), (self.copy_error, previous)):
-            errors = _clip_errors(y_true, guess, self.dtype)
-            weights = _clip_weights(errors, sample_weight)
-            total.assign_add(ops.sum(weights * errors))
+        errors = [frame_errors(y_true, guess) for guess in (y_pred, previous)]
+        self.add_errors(*errors, sample_weight)
+
+    def add_errors(self, errors, copy_errors, sample_weight=None):
+        """Adds frames by the :func:`frame_errors` of both predictions."""
+        for total, of_frames in ((self.error, errors), (self.copy_error, copy_errors)):
+            of_clips = ops.cast(ops.mean(of_frames, axis=1), self.dtype)
+            weights = _clip_weights(of_clips, sample_weight)
+            total.assign_add(ops.sum(weights * of_clips))
         self.count.assign_add(ops.sum(weights))
 
     def result(self):

@@ -200,10 +200,26 @@ def conv3d(inputs, kernel, strides, padding):
         `(batch, new_frames, new_height, new_width, filters)`.
     """
     if any(padding):
-        inputs = ops.pad(inputs, [[0, 0], *([p, p] for p in padding), [0, 0]])
+        inputs = _pad_clips(inputs, padding)
     if _on_tensorflow() and gpu_is_visible():
         return traced_conv3d(inputs, kernel, strides)
     return ops.conv(inputs, kernel, strides, "valid", data_format="channels_last")
+
+
+def _pad_clips(clips, padding):
+    """Zeros around frames, rows and columns."""
+    _, frames, height, width, channels = clips.shape
+    in_time, in_height, in_width = padding
+    # Whole rows: of pixels of three colours, TensorFlow's CPU pads a third as many in
+    # the same time.
+    rows = ops.reshape(clips, (-1, frames, height, width * channels))
+    beside = in_width * channels
+    rows = ops.pad(
+        rows,
+        [[0, 0], [in_time] * 2, [in_height] * 2, [beside] * 2],
+    )
+    _, frames, height, _ = rows.shape
+    return ops.reshape(rows, (-1, frames, height, width + 2 * in_width, channels))
 
 
 def traced_conv3d(inputs, kernel, strides):

@@ -7,7 +7,7 @@ from keras_dynamonet.frame_views import through_view
 from keras_dynamonet.layers import backend_ops
 from keras_dynamonet.layers.borders import crop_rim
 from keras_dynamonet.losses import get_frame_loss
-from keras_dynamonet.metrics import PSNR, PSNRGain
+from keras_dynamonet.metrics import PSNR, PSNRGain, frame_errors
 from keras_dynamonet.models.step_means import weighted_mean
 
 
@@ -81,15 +81,16 @@ class FrameTask:
             The names of the metrics that clips of this length say nothing about.
         """
         real, predicted, previous = self._to_compare(clip, next_frames)
+        errors = frame_errors(real, predicted)
+        copy_errors = frame_errors(real, previous)
         without_data = []
         for part, frames in self._parts.items():
             psnr, gain = self._psnr[part], self._gain[part]
-            if not real[:, frames].shape[1]:
+            if not errors[:, frames].shape[1]:
                 without_data += [psnr.name, gain.name]
                 continue
-            arguments = (real[:, frames], predicted[:, frames])
-            psnr.update_state(*arguments, weight)
-            gain.update_state(*arguments, previous[:, frames], weight)
+            psnr.add_errors(errors[:, frames], weight)
+            gain.add_errors(errors[:, frames], copy_errors[:, frames], weight)
         return without_data
 
     def _to_compare(self, clip, next_frames):
