@@ -4,7 +4,13 @@ import argparse
 import time
 
 from keras_dynamonet.cli.argument_types import at_least, local_path, positive, share
-from keras_dynamonet.cli.output import print_json, result_console, say, step_progress
+from keras_dynamonet.cli.output import (
+    load_tensorflow,
+    print_json,
+    result_console,
+    say,
+    step_progress,
+)
 
 EXAMPLES = """\
 examples:
@@ -71,7 +77,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         type=share,
         default=0.1,
         metavar="SHARE",
-        help="stop when more of the videos cannot be read (default: 0.1)",
+        help="stop when more of the videos, and more than one, cannot be read "
+        "(default: 0.1)",
     )
     parser.add_argument(
         "--overwrite", action="store_true", help="replace another packing in OUT"
@@ -82,7 +89,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Packs, with a progress bar on stderr."""
-    from keras_dynamonet.data.layouts import read_listing
+    from keras_dynamonet.data.layouts import LAYOUTS, read_listing
     from keras_dynamonet.data.packing import pack_videos
     from keras_dynamonet.data.shard_writing import PackSettings
 
@@ -90,7 +97,9 @@ def run(args: argparse.Namespace) -> int:
         args.fps, args.short_side, args.quality, args.videos_per_shard
     )
     listing = read_listing(args.data, layout=args.layout, video_root=args.video_root)
-    say(f"{args.data} read as {listing.layout}: {len(listing.entries):,} videos")
+    layout = LAYOUTS[listing.layout].description
+    say(f"{args.data} read as {layout}; videos: {len(listing.entries):,}")
+    load_tensorflow(verbose=args.verbose)
     began = time.monotonic()
     with step_progress("packing") as progress:
         pack = pack_videos(
@@ -109,8 +118,8 @@ def run(args: argparse.Namespace) -> int:
         for path, reason in pack["bad"].items():
             console.print(f"{path}: {reason}", markup=False, soft_wrap=True)
     say(
-        f"{pack['videos']:,} videos in {pack['shards']:,} shards of {args.out}, "
-        f"{pack['bytes'] / 1e6:,.1f} MB, {len(pack['bad']):,} left out "
+        f"{args.out}: {pack['bytes'] / 1e6:,.1f} MB; videos: {pack['videos']:,}, "
+        f"shards: {pack['shards']:,}, left out: {len(pack['bad']):,} "
         f"({time.monotonic() - began:.1f} s, fingerprint {pack['fingerprint'][:12]})"
     )
     return 0

@@ -180,8 +180,10 @@ def _check(arguments: argparse.Namespace) -> None:
     """Refuses combinations that make no sense, and outputs that would cost an input."""
     if not arguments.model:
         raise UsageError("name a RUN or a --preset.")
-    if bool(arguments.videos) == bool(arguments.stdin):
-        raise UsageError("name at least one VIDEO, or use --stdin, not both.")
+    if arguments.videos and arguments.stdin:
+        raise UsageError("--stdin takes the place of VIDEO: use one of them.")
+    if not (arguments.videos or arguments.stdin):
+        raise UsageError("name at least one VIDEO, or send frames with --stdin.")
     moments = arguments.timeline or arguments.csv or arguments.annotate
     if (moments or arguments.stdin) and max(arguments.clips, arguments.crops) > 1:
         raise UsageError("--clips and --crops judge whole videos; use --hop instead.")

@@ -6,6 +6,7 @@ import time
 
 from keras_dynamonet.cli.argument_types import at_least
 from keras_dynamonet.cli.output import (
+    load_tensorflow,
     print_json,
     result_console,
     say,
@@ -79,6 +80,8 @@ def run(args: argparse.Namespace) -> int:
         video_root=args.video_root,
         allow_missing=True,
     )
+    if manifest.layout == "packed":
+        load_tensorflow(verbose=args.verbose)  # which reads the records
     began = time.monotonic()
     shown, bad = [], 0
     with step_progress("scanning") as progress, ScanCache(fresh=args.fresh) as cache:

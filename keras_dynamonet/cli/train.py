@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import dataclasses
 import logging
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_dynamonet.cli.argument_types import local_path
@@ -21,6 +22,7 @@ from keras_dynamonet.cli.supervision import (
     leave_at_once,
     run_supervised,
 )
+from keras_dynamonet.data.places import is_remote
 from keras_dynamonet.errors import UsageError, UserError
 from keras_dynamonet.training.config import TrainConfig
 from keras_dynamonet.training.experiments import EXPERIMENTS, experiment_settings
@@ -132,6 +134,7 @@ def run(arguments: argparse.Namespace) -> int:
         config = make_config(arguments)
         # Told at once rather than when TensorFlow is loaded.
         RunDirectory(config.run_dir).check_free(overwrite=arguments.overwrite)
+        _refuse_missing(config)
     load_tensorflow(verbose=arguments.verbose)
     from keras_dynamonet.training.machines import Machines, join
 
@@ -208,6 +211,12 @@ def make_config(arguments: argparse.Namespace) -> TrainConfig:
     if not config.data:
         raise UsageError("no videos named: give DATA, or --resume RUN.")
     return config
+
+
+def _refuse_missing(config: TrainConfig) -> None:
+    for data in (config.data, config.validation, config.unlabelled):
+        if data is not None and not is_remote(data) and not Path(data).exists():
+            raise UserError(f"{data}: no such file or folder.")
 
 
 def _refuse_other_arguments(arguments: argparse.Namespace) -> None:

@@ -107,8 +107,9 @@ def kind_of(target: str) -> str:
     names = [*shipped_models(), *PRESETS]
     if target in names:
         return "keras"
+    found = "a file of no such kind" if path.exists() else "nothing of that name"
     raise UserError(
-        f"{target}: no file, folder or preset of that name. Give a .keras file, the "
+        f"{target}: {found}. Give a .keras file, the "
         "folder of a run, a SavedModel folder, an .onnx, .tflite or .engine file, or a "
         f"model or preset by name: {', '.join(names)}."
     )

@@ -73,7 +73,10 @@ class TrainConfig:
         choices=("skip", "resample", "raise"),
     )
     max_bad_share: float = setting(
-        0.1, "data", "stop when more than this share of the videos cannot be read"
+        0.1,
+        "data",
+        "stop when more than this share of the videos, and more than one, cannot be "
+        "read",
     )
 
     task: str = setting(

@@ -54,7 +54,5 @@ class StopRequest:
         if self._noted and number == signal.SIGINT:
             raise KeyboardInterrupt
         self._noted = True
-        logger.warning(
-            "Stopping after this step and writing a checkpoint; "
-            "press Ctrl-C again to stop at once."
-        )
+        again = "; press Ctrl-C again to stop at once" * (number == signal.SIGINT)
+        logger.warning("Stopping after this step and writing a checkpoint%s.", again)

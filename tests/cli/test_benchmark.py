@@ -95,7 +95,7 @@ def test_a_case_that_fails_does_not_stop_the_others(artefacts, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["vgg"], "vgg: no file, folder or preset"),
+        (["vgg"], "vgg: nothing of that name"),
         (["nano-16f", "--runtime", "jax"], "no runtime 'jax'"),
         (["nano-16f", "--batch", "0"], "`batch` must be at least 1"),
         (["nano-16f", "--threads", "4096"], "--threads 4096: there are"),

@@ -19,8 +19,8 @@ def test_pack_and_scan(tmp_path, capsys):
     captured = capsys.readouterr()
     document = json.loads(captured.out)
     assert document["videos"] == 3 and document["bad"] == {}
-    assert "read as class_folders: 3 videos" in captured.err
-    assert "3 videos in 1 shards" in captured.err
+    assert "read as a folder of class folders; videos: 3" in captured.err
+    assert "videos: 3, shards: 1, left out: 0" in captured.err
     assert main(["scan", out]) == 0
     assert "3 of 3 videos can be read" in capsys.readouterr().err
 
@@ -32,7 +32,7 @@ def test_videos_left_out_are_listed(tmp_path, capsys):
     assert main(arguments) == 0
     captured = capsys.readouterr()
     assert "walk/bad.mp4: the file is empty (0 bytes)" in captured.out
-    assert "1 left out" in captured.err
+    assert "left out: 1 " in captured.err
 
 
 def test_mistakes_are_one_line(tmp_path, capsys):

@@ -156,8 +156,8 @@ def test_raw_frames_on_standard_input(run, capsys, monkeypatch, as_json):
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        ([], "name at least one VIDEO, or use --stdin, not both"),
-        (["a.mp4", "--stdin", "2x2@1"], "name at least one VIDEO"),
+        ([], "name at least one VIDEO, or send frames with --stdin"),
+        (["a.mp4", "--stdin", "2x2@1"], "--stdin takes the place of VIDEO"),
         (["a.mp4", "b.mp4", "--annotate", "o.mp4"], "--annotate takes a single VIDEO"),
         (["a.mp4", "--annotate", "o.txt"], "--annotate o.txt: must end in .mp4"),
         (["a.mp4", "--annotate", "./a.mp4"], "would replace the video itself"),

@@ -21,7 +21,7 @@ def test_kinds_are_told_by_name_and_content(tmp_path):
     assert kind_of("resnext101-16f") == kind_of("mocap25-nano") == "keras"
     with pytest.raises(UserError, match="none.onnx: no such file"):
         kind_of(str(tmp_path / "none.onnx"))
-    with pytest.raises(UserError, match="nano: no file, folder or preset.*nano-16f"):
+    with pytest.raises(UserError, match="nano: nothing of that name.*nano-16f"):
         kind_of("nano")
 
 
