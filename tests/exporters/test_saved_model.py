@@ -227,7 +227,24 @@ def test_a_tensorflow_without_the_c_api_is_one_line(exported, tmp_path, monkeypa
         SavedModelRunner(exported.path).run("embed", {})
 
 
-def test_damaged_model_is_an_error(tmp_path):
-    (tmp_path / "saved_model.pb").write_bytes(b"")
-    with pytest.raises((ServingError, IndexError)):
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "saved_model.pb: No such file or directory"),
+        (b"", "saved_model.pb is damaged: it holds no graph"),
+        (b"\xff garbage", "saved_model.pb is damaged"),
+    ],
+)
+def test_damaged_model_is_an_error(content, message, tmp_path):
+    if content is not None:
+        (tmp_path / "saved_model.pb").write_bytes(content)
+    with pytest.raises(ServingError, match=message):
         ServedModel(tmp_path)
+    with pytest.raises(UserError, match=f"TensorFlow cannot run it: {message}"):
+        SavedModelRunner(tmp_path).run("embed", {})
+
+
+def test_unknown_signatures_are_an_error(served):
+    for signature, inputs in (("classify", {}), ("embed", {"frames": np.zeros(1)})):
+        with pytest.raises(ServingError, match=f"it has no signature {signature}"):
+            served.run(signature, inputs)
