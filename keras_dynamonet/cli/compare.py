@@ -78,12 +78,12 @@ def run(arguments: argparse.Namespace) -> int:
     from keras_dynamonet.exporters.comparison import (
         artefact_names,
         compare_artefact,
-        read_sidecar,
+        sidecar_of,
     )
     from keras_dynamonet.exporters.parity_report import write_parity
     from keras_dynamonet.exporters.source import choose_videos, make_source, open_run
 
-    sidecars = [read_sidecar(Path(path)) for path in arguments.artefacts]
+    sidecars = [sidecar_of(path) for path in arguments.artefacts]
     trained = open_run(arguments.model)
     videos = choose_videos(
         trained, arguments.data, arguments.layout, arguments.video_root

@@ -17,7 +17,7 @@ from keras_dynamonet.exporters.comparison import (
     artefact_names,
     batch_sizes,
     open_artefact,
-    read_sidecar,
+    sidecar_of,
 )
 from keras_dynamonet.exporters.folding import in_float32
 from keras_dynamonet.exporters.parity import TOLERANCES, Tolerance, run_in_batches
@@ -145,7 +145,7 @@ def compare_accuracy(
     expected, labels = _classify(reference, manifest, trained.spec, "Keras", progress)
     names = artefact_names(artefacts)
     for path, name in zip(map(Path, artefacts), names, strict=True):
-        sidecar = read_sidecar(path)
+        sidecar = sidecar_of(path)
         if not {"probabilities", "logits"} & set(sidecar["outputs"]):
             raise UserError(f"{path}: gives neither probabilities nor logits.")
         size = batch_sizes(sidecar)[-1]

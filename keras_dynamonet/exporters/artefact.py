@@ -22,6 +22,7 @@ from keras_dynamonet.exporters.parity import (
     compare,
     run_in_batches,
 )
+from keras_dynamonet.exporters.sidecar import sidecar_path
 from keras_dynamonet.exporters.source import ExportSource, file_sha256
 from keras_dynamonet.files import atomic_path
 
@@ -187,10 +188,23 @@ def label_of(target: Path) -> str:
     return "/".join(target.parts[-2:]) if target.name.isdigit() else target.name
 
 
-def sidecar_path(target: str | os.PathLike) -> Path:
-    """Where the sidecar of an artefact lies: `model.onnx` -> `model.onnx.json`."""
-    target = Path(target)
-    return target.with_name(f"{target.name}.json")
+def check_belongs(path: Path, sidecar: Mapping) -> None:
+    """Checks that an artefact is the one that the sidecar beside it describes.
+
+    Args:
+        path: The artefact.
+        sidecar: From :func:`~keras_dynamonet.exporters.sidecar.read_sidecar`.
+
+    Raises:
+        UserError: If its content has another hash.
+    """
+    if file_sha256(path) != sidecar["sha256"]:
+        kinds = {"saved_model": "SavedModel", "tensorrt": "engine"}
+        raise UserError(
+            f"{path}: is not the {kinds.get(sidecar['format'], 'artefact')} that "
+            f"{sidecar_path(path).name} describes. Take both from one export, or "
+            "export again."
+        )
 
 
 def check_target(target: Path, *, overwrite: bool) -> None:

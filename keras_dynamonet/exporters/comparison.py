@@ -1,13 +1,12 @@
 """Comparing artefacts that exist already with the network they came from."""
 
 import contextlib
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from keras_dynamonet.errors import UserError
-from keras_dynamonet.exporters.artefact import Runner, sidecar_path
+from keras_dynamonet.exporters.artefact import Runner
 from keras_dynamonet.exporters.c_api_client import runtime_name
 from keras_dynamonet.exporters.parity import (
     BATCH_SIZES,
@@ -19,6 +18,7 @@ from keras_dynamonet.exporters.saved_model import (
     SavedModelRunner,
     compare_signatures,
 )
+from keras_dynamonet.exporters.sidecar import read_sidecar, sidecar_path
 from keras_dynamonet.exporters.source import ExportSource
 
 
@@ -60,10 +60,11 @@ def compare_artefact(
         every signature.
 
     Raises:
-        UserError: If the artefact or its sidecar is missing or cannot be loaded.
+        UserError: If the artefact or its sidecar is missing or damaged, or the artefact
+            cannot be loaded.
     """
     path = Path(path)
-    sidecar = read_sidecar(path)
+    sidecar = sidecar_of(path)
     missing = [name for name in sidecar["outputs"] if name not in source.expected]
     if missing:
         raise UserError(f"{path}: has outputs that Keras was not asked for: {missing}.")
@@ -89,24 +90,16 @@ def compare_artefact(
     )
 
 
-def read_sidecar(path: Path) -> dict:
+def sidecar_of(path: str | os.PathLike) -> dict:
     """The JSON document beside an artefact.
 
     Raises:
-        UserError: If there is no artefact or no sidecar.
+        UserError: If there is no artefact, or no sidecar, or it is damaged.
     """
+    path = Path(path)
     if not path.exists():
         raise UserError(f"{path}: no such artefact.")
-    sidecar = sidecar_path(path)
-    try:
-        document = json.loads(sidecar.read_text(encoding="utf-8"))
-        if not {"format", "precision", "outputs"} <= set(document):
-            raise ValueError("other keys")
-        return document
-    except OSError as error:
-        raise UserError(f"{sidecar}: cannot be read: {error.strerror}.") from error
-    except (ValueError, TypeError) as error:
-        raise UserError(f"{sidecar}: is not the sidecar of an artefact.") from error
+    return read_sidecar(sidecar_path(path))
 
 
 def batch_sizes(sidecar: Mapping) -> tuple[int, ...]:

@@ -5,10 +5,11 @@ import pytest
 
 from keras_dynamonet.errors import UserError
 from keras_dynamonet.exporters import artefact
-from keras_dynamonet.exporters.artefact import export_artefact, sidecar_path
+from keras_dynamonet.exporters.artefact import export_artefact
 from keras_dynamonet.exporters.formats import Format
 from keras_dynamonet.exporters.job import run_jobs
 from keras_dynamonet.exporters.parity import TOLERANCES, ParityError, Tolerance
+from keras_dynamonet.exporters.sidecar import sidecar_path
 from keras_dynamonet.exporters.signature import make_reference
 
 
