@@ -12,8 +12,10 @@ from keras_dynamonet.exporters.parity_report import (
     table_rows,
 )
 
-# Of the rows of the reports; artefact and number of clips are in the line above.
-_FIRST = COLUMNS.index("max abs")
+# Of the rows of the reports; artefact and number of clips are in the line above, and
+# more does not fit into 80 columns beside the outputs of a SavedModel's signatures.
+_SHOWN = ("output", "max abs", "max rel", "cosine", "top-1", "verdict")
+_PLACES = [COLUMNS.index(name) for name in _SHOWN]
 _ACCURACY_NAMES = {"points lost": "lost", "same class": "same"}
 
 
@@ -25,13 +27,13 @@ def print_parity(reports: Sequence[ParityReport]) -> None:
     )
     for report in reports:
         rows = table_rows(report)
-        table = make_table("output", *COLUMNS[_FIRST:], numbers=COLUMNS[_FIRST:-1])
+        table = make_table(*_SHOWN, numbers=_SHOWN[1:-1])
         table.columns[0].min_width = width
         for row in rows:
-            table.add_row(row[1], *row[_FIRST:])
+            table.add_row(*(row[place] for place in _PLACES))
         _print(
             f"{report.artefact}: {report.precision} in {report.runtime}, "
-            f"{rows[0][2]} clips"
+            f"{report.entries[0].clips} clips"
         )
         result_console().print(table)
         _print()

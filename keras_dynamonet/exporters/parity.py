@@ -24,6 +24,9 @@ _FINER = {
 
 _NOT_FINITE = "the artefact gives values that are not finite"
 
+_FAINT = 0.1
+"""Of the mean norm: outputs of clips that are smaller have no direction to compare."""
+
 
 class ParityError(UserError):
     """An artefact does not compute what the network computes.
@@ -63,6 +66,10 @@ def _remedy(precision: str, failed: Sequence["OutputParity"]) -> str | None:
 class Tolerance:
     """How far an artefact may be from Keras; `None` for no limit.
 
+    A mean hides one bad clip among many, and a cosine a wrong scale: hence limits for
+    the worst clip, and distances, the norm of the difference over that of Keras's
+    output.
+
     Args:
         absolute: On probabilities: largest difference.
         relative: On the other outputs: largest difference over the largest value.
@@ -70,6 +77,9 @@ class Tolerance:
             many filters give the same frame, and rounding chooses between them; what
             they make of the picture, `next_frame`, is held to `relative`.
         cosine: On all outputs: least cosine, the mean over clips.
+        least_cosine: On all outputs: least cosine of a single clip.
+        distance: On all outputs: largest distance, over all clips together.
+        largest_distance: On all outputs: largest distance of a single clip.
         top1: On probabilities and logits: least share of clips with the same class
             first.
     """
@@ -78,6 +88,9 @@ class Tolerance:
     relative: float | None = None
     filters: float | None = None
     cosine: float | None = None
+    least_cosine: float | None = None
+    distance: float | None = None
+    largest_distance: float | None = None
     top1: float = 1.0
 
 
@@ -85,8 +98,22 @@ TOLERANCES = {
     "float32": Tolerance(1e-4, relative=1e-3, filters=1e-2, cosine=0.9999, top1=1.0),
     "float16": Tolerance(2e-2, relative=5e-2, filters=5e-2, cosine=0.999, top1=0.99),
     "bfloat16": Tolerance(0.1, relative=0.2, filters=0.2, cosine=0.99, top1=0.97),
-    "dynamic_range": Tolerance(cosine=0.98, top1=0.97),
-    "int8": Tolerance(cosine=0.98, top1=0.97),
+    "dynamic_range": Tolerance(
+        absolute=0.25,
+        cosine=0.98,
+        least_cosine=0.9,
+        distance=0.15,
+        largest_distance=0.4,
+        top1=0.97,
+    ),
+    "int8": Tolerance(
+        absolute=0.5,
+        cosine=0.98,
+        least_cosine=0.7,
+        distance=0.25,
+        largest_distance=0.7,
+        top1=0.97,
+    ),
 }
 """By precision of the artefact."""
 
@@ -102,6 +129,10 @@ class OutputParity:
         max_absolute: Largest difference.
         max_relative: Largest difference over the largest value of Keras.
         cosine: Mean over clips of the cosine between the two outputs.
+        least_cosine: The same of the worst clip.
+        distance: Norm of the difference over that of Keras's output, all clips
+            together.
+        largest_distance: The same of the worst clip.
         top1_agreement: Share of clips with the same class first; `None` for outputs
             that are no classes.
         tolerance: What was asked.
@@ -114,6 +145,9 @@ class OutputParity:
     max_absolute: float | None
     max_relative: float | None
     cosine: float | None
+    least_cosine: float | None
+    distance: float | None
+    largest_distance: float | None
     top1_agreement: float | None
     tolerance: Tolerance
     problems: tuple[str, ...]
@@ -243,16 +277,21 @@ def run_in_batches(
     return {name: np.concatenate([part[name] for part in parts]) for name in names}
 
 
+def _not_compared(artefact, name, count, problem, tolerance):
+    measured = [None] * 7
+    return OutputParity(artefact, name, count, *measured, tolerance, (problem,))
+
+
 def _compare_output(artefact, name, expected, received, tolerance):
     count = len(expected)
     problem = _unfit(expected, received)
     if problem:
-        measured = (None, None, None, None)
-        return OutputParity(artefact, name, count, *measured, tolerance, (problem,))
+        return _not_compared(artefact, name, count, problem, tolerance)
     expected, received = expected.astype("float64"), received.astype("float64")
     absolute = float(np.max(np.abs(expected - received)))
     relative = absolute / max(float(np.max(np.abs(expected))), 1e-12)
-    cosine = _mean_cosine(expected, received)
+    cosine, least_cosine = _cosines(expected, received)
+    distance, largest_distance = _distances(expected, received)
     # Further signatures of a SavedModel are called "signature/output".
     kind = name.rpartition("/")[2]
     top1 = None
@@ -267,15 +306,36 @@ def _compare_output(artefact, name, expected, received, tolerance):
     problems = []
     if limit is not None and off > limit:
         problems.append(f"{measure} difference {off:.2g}, allowed {limit:g}")
-    if tolerance.cosine is not None and cosine < tolerance.cosine:
-        problems.append(f"cosine {cosine:.5f}, at least {tolerance.cosine:g} needed")
+    for words, value, least in (
+        ("cosine", cosine, tolerance.cosine),
+        ("cosine of one clip", least_cosine, tolerance.least_cosine),
+    ):
+        if least is not None and value < least:
+            problems.append(f"{words} {value:.5f}, at least {least:g} needed")
+    for words, value, most in (
+        ("distance", distance, tolerance.distance),
+        ("distance of one clip", largest_distance, tolerance.largest_distance),
+    ):
+        if most is not None and value > most:
+            problems.append(f"{words} {value:.2g}, allowed {most:g}")
     if top1 is not None and top1 < tolerance.top1:
         problems.append(
             f"the first class agrees on {top1:.1%} of {count} clips, "
             f"{tolerance.top1:.0%} needed"
         )
     return OutputParity(
-        artefact, name, count, absolute, relative, cosine, top1, tolerance, (*problems,)
+        artefact,
+        name,
+        count,
+        absolute,
+        relative,
+        cosine,
+        least_cosine,
+        distance,
+        largest_distance,
+        top1,
+        tolerance,
+        tuple(problems),
     )
 
 
@@ -297,8 +357,25 @@ def _unfit(expected, received):
     return None
 
 
-def _mean_cosine(expected, received):
-    rows = [values.reshape(len(values), -1) for values in (expected, received)]
+def _norms(values):
+    """`(clips,)`"""
+    return np.linalg.norm(values.reshape(len(values), -1), axis=1)
+
+
+def _cosines(expected, received):
+    """Mean and least cosine over the clips."""
+    sizes = _norms(expected)
+    # Of a black clip's next frame and the like, rounding decides the direction.
+    told = sizes >= _FAINT * np.mean(sizes)
+    rows = [values[told].reshape(sum(told), -1) for values in (expected, received)]
     dot = np.sum(rows[0] * rows[1], axis=1)
-    norms = np.linalg.norm(rows[0], axis=1) * np.linalg.norm(rows[1], axis=1)
-    return float(np.mean(dot / np.maximum(norms, 1e-30)))
+    cosines = dot / np.maximum(_norms(rows[0]) * _norms(rows[1]), 1e-30)
+    return float(np.mean(cosines)), float(np.min(cosines))
+
+
+def _distances(expected, received):
+    """Distance of all clips together and of the worst one."""
+    off, sizes = _norms(received - expected), _norms(expected)
+    # Logits near zero are no worse for the same error: the mean is the least divisor.
+    single = off / np.maximum(sizes, np.mean(sizes))
+    return float(np.linalg.norm(off) / np.linalg.norm(sizes)), float(np.max(single))

@@ -16,6 +16,8 @@ COLUMNS = (
     "max abs",
     "max rel",
     "cosine",
+    "least cosine",
+    "distance",
     "top-1",
     "verdict",
 )
@@ -85,7 +87,8 @@ def to_markdown(entries: Iterable[dict], accuracy: Iterable[dict] = ()) -> str:
         "# Exported artefacts beside Keras",
         "",
         "Relative differences are over the largest value of the output; the cosine is "
-        "the mean over clips.",
+        "the mean over clips; the least cosine and the distance (norm of the "
+        "difference over that of the output) are those of the worst clip.",
         "",
         *_markdown_table(COLUMNS, map(_cells, entries)),
     ]
@@ -120,7 +123,10 @@ def _cells(entry):
         str(entry["clips"]),
         _number(entry["max_absolute"]),
         _number(entry["max_relative"]),
-        "" if entry["cosine"] is None else f"{entry['cosine']:.6f}",
+        _cosine(entry["cosine"]),
+        # Entries of earlier exports may lack these.
+        _cosine(entry.get("least_cosine")),
+        _number(entry.get("largest_distance")),
         "" if entry["top1_agreement"] is None else f"{entry['top1_agreement']:.1%}",
         _verdict(entry),
     )
@@ -140,7 +146,13 @@ def _accuracy_cells(entry):
 
 
 def _verdict(entry):
-    return "ok" if entry["passed"] else "FAILED: " + ", ".join(entry["problems"])
+    if not entry["passed"]:
+        return "FAILED: " + ", ".join(entry["problems"])
+    return "ok"
+
+
+def _cosine(value):
+    return "" if value is None else f"{value:.6f}"
 
 
 def _markdown_table(columns, rows):

@@ -35,6 +35,11 @@ def test_measures_are_those_of_their_names():
     first = (9 + 18) / (5 * np.hypot(3, 4.5))
     second = 0.1 / (2 * np.hypot(0.1, 0.05))
     assert found.cosine == pytest.approx((first + second) / 2)
+    assert found.least_cosine == pytest.approx(second)
+    off = 0.5, np.hypot(0.1, 1.95)
+    assert found.distance == pytest.approx(np.hypot(*off) / np.hypot(5, 2))
+    # Of an output that is smaller than most, over the mean norm.
+    assert found.largest_distance == pytest.approx(off[1] / ((5 + 2) / 2))
     assert found.top1_agreement == 0.5
     assert not found.passed
 
@@ -67,6 +72,66 @@ def test_wrong_outputs_fail(change, reason):
     assert not report
     with pytest.raises(ParityError, match=reason):
         report.raise_if_failed()
+
+
+def quantised(values, seed=1):
+    """As far off as INT8 outputs of trained networks are, on average over clips."""
+    rng = np.random.default_rng(seed)
+    rms = np.sqrt(np.mean(values**2))
+    return values + 0.05 * rms * rng.normal(size=values.shape)
+
+
+def one_bad_clip(values):
+    values = values.copy()
+    values[70] *= -1000
+    return values
+
+
+@pytest.mark.parametrize("precision", ["int8", "dynamic_range"])
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda values: 0.01 * values, "distance 0.99, allowed"),
+        (lambda values: 0.7 * values, "distance 0.3, allowed"),
+        (lambda values: 1.4 * values, "distance 0.4, allowed"),
+        (one_bad_clip, "cosine of one clip -.*, at least 0.*distance of one clip"),
+        (lambda values: np.roll(values, 1, axis=0), "cosine of one clip"),
+    ],
+)
+def test_rounding_excuses_neither_a_wrong_scale_nor_a_bad_clip(
+    precision, change, reason
+):
+    embedding = np.random.default_rng(0).normal(1.0, 0.5, size=(128, 40))
+    expected = {"embedding": embedding}
+    assert compare("a", expected, {"embedding": quantised(embedding)}, precision="int8")
+    report = compare(
+        "a", expected, {"embedding": change(embedding)}, precision=precision
+    )
+    with pytest.raises(ParityError, match=reason):
+        report.raise_if_failed()
+
+
+def test_rounding_moves_no_probability_from_one_class_to_another():
+    sure = np.full((128, 4), 0.04)
+    sure[np.arange(128), np.arange(128) % 4] = 0.88
+    off = sure.copy()
+    off[5] = (0.3, 0.3, 0.2, 0.2)
+    report = compare(
+        "a", {"probabilities": sure}, {"probabilities": off}, precision="int8"
+    )
+    with pytest.raises(ParityError, match="absolute difference 0.58, allowed 0.5"):
+        report.raise_if_failed()
+
+
+def test_a_black_clip_has_no_direction():
+    frames = FRAMES.copy()
+    frames[3] = 0
+    near = frames + 1e-9 * np.random.default_rng(2).normal(size=frames.shape)
+    found = entry(
+        compare("a", {"next_frame": frames}, {"next_frame": near}), "next_frame"
+    )
+    assert found.passed
+    assert found.least_cosine == pytest.approx(1)
 
 
 def test_missing_output_fails():
@@ -205,6 +270,16 @@ def test_reports_are_kept_beside_each_other(tmp_path):
     assert (
         "| b.onnx | probabilities | 40 | 0.0e+00 |"
         in (tmp_path / "parity.md").read_text()
+    )
+
+
+def test_entries_of_earlier_exports_are_shown():
+    outputs = {"logits": PROBABILITIES}
+    (old,) = compare("a", outputs, outputs).to_json()
+    for name in ("least_cosine", "largest_distance"):
+        del old[name]
+    assert "| a | logits | 40 | 0.0e+00 | 0.0e+00 | 1.000000 |  |  |" in to_markdown(
+        [old]
     )
 
 
