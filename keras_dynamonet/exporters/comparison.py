@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from keras_dynamonet.errors import UserError
-from keras_dynamonet.exporters.artefact import Runner
-from keras_dynamonet.exporters.c_api_client import runtime_name
+from keras_dynamonet.exporters.artefact import Runner, check_belongs
+from keras_dynamonet.exporters.c_api_client import read_signatures, runtime_name
 from keras_dynamonet.exporters.parity import (
     BATCH_SIZES,
     ParityReport,
@@ -60,8 +60,8 @@ def compare_artefact(
         every signature.
 
     Raises:
-        UserError: If the artefact or its sidecar is missing or damaged, or the artefact
-            cannot be loaded.
+        UserError: If the artefact or its sidecar is missing or damaged, they do not
+            belong to each other, or the artefact cannot be loaded.
     """
     path = Path(path)
     sidecar = sidecar_of(path)
@@ -74,9 +74,14 @@ def compare_artefact(
         with SavedModelRunner(path) as runner:
             received = run_in_batches(runner.run_default, clips, batches)
             runtime = runtime_name()
-            pairs = compare_signatures(
-                source, sidecar.get("signatures", ()), sidecar["outputs"], runner.run
-            )
+            listed = sidecar.get("signatures", ())
+            unlisted = sorted(set(read_signatures(path)) - set(listed))
+            if unlisted:
+                raise UserError(
+                    f"{path}: has signatures that {sidecar_path(path).name} does not "
+                    f"list: {', '.join(unlisted)}. Export again."
+                )
+            pairs = compare_signatures(source, listed, sidecar["outputs"], runner.run)
     else:
         with open_artefact(path, sidecar["format"]) as (run, runtime):
             received = run_in_batches(run, clips, batches)
@@ -91,15 +96,18 @@ def compare_artefact(
 
 
 def sidecar_of(path: str | os.PathLike) -> dict:
-    """The JSON document beside an artefact.
+    """The JSON document beside an artefact, if it describes this artefact.
 
     Raises:
-        UserError: If there is no artefact, or no sidecar, or it is damaged.
+        UserError: If there is no artefact, or no sidecar, or it is damaged or that of
+            another artefact.
     """
     path = Path(path)
     if not path.exists():
         raise UserError(f"{path}: no such artefact.")
-    return read_sidecar(sidecar_path(path))
+    sidecar = read_sidecar(sidecar_path(path))
+    check_belongs(path, sidecar)
+    return sidecar
 
 
 def batch_sizes(sidecar: Mapping) -> tuple[int, ...]:

@@ -23,6 +23,7 @@ _FINER = {
 """The precision to take where another rounds too coarsely."""
 
 _NOT_FINITE = "the artefact gives values that are not finite"
+_UNLISTED = "the artefact gives it, but it is not listed among its outputs"
 
 _FAINT = 0.1
 """Of the mean norm: outputs of clips that are smaller have no direction to compare."""
@@ -212,7 +213,8 @@ def compare(
     """Compares the outputs of an artefact with those of Keras.
 
     Values that are not finite, outputs that do not vary from clip to clip (they prove
-    nothing), missing outputs and wrong shapes are failures whatever the tolerance.
+    nothing), missing outputs, outputs that nobody asked for, and wrong shapes are
+    failures whatever the tolerance.
 
     Args:
         artefact: Name of the artefact.
@@ -239,11 +241,16 @@ def compare(
         raise ValueError("There must be at least one output to compare.")
     tolerance = tolerance or TOLERANCES[precision]
     both = {name: (value, received.get(name)) for name, value in expected.items()}
-    entries = tuple(
+    entries = [
         _compare_output(artefact, name, *values, tolerance)
         for name, values in {**both, **(pairs or {})}.items()
-    )
-    return ParityReport(artefact, runtime, precision, entries)
+    ]
+    entries += [
+        _not_compared(artefact, name, len(value), _UNLISTED, tolerance)
+        for name, value in received.items()
+        if name not in expected
+    ]
+    return ParityReport(artefact, runtime, precision, tuple(entries))
 
 
 def run_in_batches(

@@ -134,6 +134,16 @@ def test_a_black_clip_has_no_direction():
     assert found.least_cosine == pytest.approx(1)
 
 
+def test_unlisted_output_fails():
+    logits = {"logits": PROBABILITIES}
+    report = compare("a", logits, {**logits, "extra": np.ones((40, 2))})
+    assert entry(report, "logits").passed
+    with pytest.raises(
+        ParityError, match=r"\(extra: the artefact gives it, but it is not"
+    ):
+        report.raise_if_failed()
+
+
 def test_missing_output_fails():
     report = compare("a", {"logits": PROBABILITIES}, {})
     with pytest.raises(ParityError, match="logits: missing from the artefact"):
