@@ -20,6 +20,7 @@ from keras_dynamonet.exporters.parity import (
     Pairs,
     ParityReport,
     compare,
+    refuse_constants,
     run_in_batches,
 )
 from keras_dynamonet.exporters.sidecar import sidecar_path
@@ -89,12 +90,14 @@ def export_artefact(
         The result.
 
     Raises:
-        UserError: If the target exists or cannot be written.
+        UserError: If the target exists or cannot be written, or the clips prove
+            nothing.
         ParityError: If the artefact differs from Keras; then nothing is left of it.
     """
     target = Path(target)
     sidecar = sidecar_path(target)
     check_target(target, overwrite=overwrite)
+    refuse_constants(source.expected, source.clips.source)
     started = time.monotonic()
     with (
         _writable(target),

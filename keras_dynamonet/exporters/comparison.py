@@ -12,6 +12,7 @@ from keras_dynamonet.exporters.parity import (
     BATCH_SIZES,
     ParityReport,
     compare,
+    refuse_constants,
     run_in_batches,
 )
 from keras_dynamonet.exporters.saved_model import (
@@ -69,6 +70,7 @@ def compare_artefact(
     if missing:
         raise UserError(f"{path}: has outputs that Keras was not asked for: {missing}.")
     expected = {name: source.expected[name] for name in sidecar["outputs"]}
+    refuse_constants(expected, source.clips.source)
     clips, batches, pairs = source.clips.parity, batch_sizes(sidecar), None
     if sidecar["format"] == "saved_model":
         with SavedModelRunner(path) as runner:

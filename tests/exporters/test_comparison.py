@@ -5,12 +5,14 @@ import pytest
 
 from keras_dynamonet.errors import UserError
 from keras_dynamonet.exporters import comparison
+from keras_dynamonet.exporters.calibration import share_out
 from keras_dynamonet.exporters.comparison import (
     artefact_names,
     batch_sizes,
     compare_artefact,
 )
 from keras_dynamonet.exporters.sidecar import sidecar_path
+from keras_dynamonet.exporters.source import ExportSource
 from tests.exporters.written_artefacts import write_artefact
 
 
@@ -72,6 +74,13 @@ def test_missing_files_are_told(source, tmp_path):
     sidecar_path(write_artefact(path)).unlink()
     with pytest.raises(UserError, match="a.onnx.json: cannot be read: No such file"):
         compare_artefact(source, path)
+
+
+def test_clips_that_are_all_alike_are_to_blame(source, tmp_path):
+    clips = share_out(np.repeat(source.clips.parity[:1], 36, axis=0), 36, 0)
+    still = ExportSource(source.model, clips, ("logits",))
+    with pytest.raises(UserError, match="array: proves nothing: Keras itself gives"):
+        compare_artefact(still, write_artefact(tmp_path / "a.onnx"))
 
 
 def test_batches_are_those_that_the_sidecar_allows():

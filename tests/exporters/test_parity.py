@@ -3,10 +3,12 @@ import json
 import numpy as np
 import pytest
 
+from keras_dynamonet.errors import UserError
 from keras_dynamonet.exporters.parity import (
     ParityError,
     Tolerance,
     compare,
+    refuse_constants,
     run_in_batches,
 )
 from keras_dynamonet.exporters.parity_report import (
@@ -155,6 +157,31 @@ def test_constant_reference_proves_nothing():
     report = compare("a", still, still)
     with pytest.raises(ParityError, match="Keras gives a constant, which proves nothi"):
         report.raise_if_failed()
+
+
+@pytest.mark.parametrize("noise", [0, 1e-7, 1e-6])
+def test_rounding_does_not_make_a_constant_vary(noise):
+    rng = np.random.default_rng(0)
+    still = np.repeat(PROBABILITIES[:1], 40, axis=0)
+    still, again = (still + noise * rng.uniform(size=(40, 4)) for _ in range(2))
+    report = compare("a", {"probabilities": still}, {"probabilities": again})
+    with pytest.raises(ParityError) as caught:
+        report.raise_if_failed()
+    assert str(caught.value) == (
+        "a: cannot be compared on clips that are so much alike and was not kept "
+        "(probabilities: Keras gives a constant, which proves nothing)."
+    )
+    report = compare("a", {"logits": PROBABILITIES}, {"logits": again})
+    with pytest.raises(ParityError, match="a: differs .*the artefact gives a constant"):
+        report.raise_if_failed()
+
+
+def test_clips_that_keras_does_not_tell_apart_are_refused():
+    still = np.ones((40, 3)) + 1e-7 * RNG.uniform(size=(40, 3))
+    refuse_constants({"logits": PROBABILITIES, "next_frame": FRAMES[:1]}, "videos")
+    message = "videos: proves nothing: Keras itself gives the same embedding for all"
+    with pytest.raises(UserError, match=message):
+        refuse_constants({"logits": PROBABILITIES, "embedding": still}, "videos")
 
 
 def test_no_clips_prove_nothing():
