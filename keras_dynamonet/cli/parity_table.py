@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from keras_dynamonet.cli.output import make_table, result_console
 from keras_dynamonet.exporters.accuracy import AccuracyComparison
-from keras_dynamonet.exporters.parity import ParityReport
+from keras_dynamonet.exporters.parity import PROVING_CLIPS, ParityReport
 from keras_dynamonet.exporters.parity_report import (
     ACCURACY_COLUMNS,
     COLUMNS,
@@ -31,9 +31,10 @@ def print_parity(reports: Sequence[ParityReport]) -> None:
         table.columns[0].min_width = width
         for row in rows:
             table.add_row(*(row[place] for place in _PLACES))
+        weak = f", a weak proof (fewer than {PROVING_CLIPS})" if report.weak else ""
         _print(
             f"{report.artefact}: {report.precision} in {report.runtime}, "
-            f"{report.entries[0].clips} clips"
+            f"{_clips_in_words(report.entries[0])}{weak}"
         )
         result_console().print(table)
         _print()
@@ -53,6 +54,11 @@ def print_accuracy(comparisons: Sequence[AccuracyComparison]) -> None:
         artefact, _, *cells = accuracy_row(comparison)
         table.add_row(artefact, *cells)
     result_console().print(table)
+
+
+def _clips_in_words(entry):
+    again = entry.distinct_clips < entry.clips
+    return f"{entry.clips} clips" + (f", {entry.distinct_clips} distinct" * again)
 
 
 def _print(line=""):

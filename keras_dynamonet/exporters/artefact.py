@@ -116,6 +116,7 @@ def export_artefact(
                 precision=precision,
                 runtime=runtime,
                 pairs=pairs,
+                clip_hashes=source.clips.parity_hashes,
             )
             del run
             if on_report is not None:

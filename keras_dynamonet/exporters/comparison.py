@@ -94,6 +94,7 @@ def compare_artefact(
         precision=sidecar["precision"],
         runtime=runtime,
         pairs=pairs,
+        clip_hashes=source.clips.parity_hashes,
     )
 
 

@@ -9,6 +9,8 @@ from keras_dynamonet.errors import UserError
 from keras_dynamonet.exporters.signature import CLASS_OUTPUTS
 
 BATCH_SIZES = (1, 3, 8)
+PROVING_CLIPS = 32
+"""A comparison on fewer different ones is weak."""
 
 Pairs = Mapping[str, tuple[np.ndarray, np.ndarray]]
 """Outputs of Keras and of an artefact, by name."""
@@ -134,6 +136,7 @@ class OutputParity:
         artefact: File name of the artefact.
         output: Name of the output.
         clips: Number of clips compared.
+        distinct_clips: How many of them are different.
         max_absolute: Largest difference.
         max_relative: Largest difference over the largest value of Keras.
         cosine: Mean over clips of the cosine between the two outputs.
@@ -150,6 +153,7 @@ class OutputParity:
     artefact: str
     output: str
     clips: int
+    distinct_clips: int
     max_absolute: float | None
     max_relative: float | None
     cosine: float | None
@@ -164,6 +168,11 @@ class OutputParity:
     def passed(self) -> bool:
         """Whether every condition holds."""
         return not self.problems
+
+    @property
+    def weak(self) -> bool:
+        """Whether it is compared on too few clips to prove much."""
+        return self.distinct_clips < PROVING_CLIPS
 
     @property
     def agrees_too_seldom(self) -> bool:
@@ -191,11 +200,16 @@ class ParityReport:
     def __bool__(self) -> bool:
         return bool(self.entries) and all(entry.passed for entry in self.entries)
 
+    @property
+    def weak(self) -> bool:
+        """Whether every output is compared on too few clips to prove much."""
+        return all(entry.weak for entry in self.entries)
+
     def to_json(self) -> list[dict]:
         """One dictionary for each output."""
         shared = {"runtime": self.runtime, "precision": self.precision}
         return [
-            {**asdict(entry), **shared, "passed": entry.passed}
+            {**asdict(entry), **shared, "weak": entry.weak, "passed": entry.passed}
             for entry in self.entries
         ]
 
@@ -216,6 +230,7 @@ def compare(
     runtime: str = "",
     tolerance: Tolerance | None = None,
     pairs: Pairs | None = None,
+    clip_hashes: Sequence[bytes] | None = None,
 ) -> ParityReport:
     """Compares the outputs of an artefact with those of Keras.
 
@@ -231,6 +246,8 @@ def compare(
         runtime: What computed `received`.
         tolerance: Instead of the one of `precision`.
         pairs: More outputs, expected and received, by name.
+        clip_hashes: One for each clip, from which the different ones are counted.
+            Default: all are.
 
     Returns:
         The report; it is false if anything does not hold.
@@ -249,11 +266,11 @@ def compare(
     tolerance = tolerance or TOLERANCES[precision]
     both = {name: (value, received.get(name)) for name, value in expected.items()}
     entries = [
-        _compare_output(artefact, name, *values, tolerance)
+        _compare_output(artefact, name, *values, tolerance, clip_hashes)
         for name, values in {**both, **(pairs or {})}.items()
     ]
     entries += [
-        _not_compared(artefact, name, len(value), _UNLISTED, tolerance)
+        _not_compared(artefact, name, len(value), _UNLISTED, tolerance, clip_hashes)
         for name, value in received.items()
         if name not in expected
     ]
@@ -310,16 +327,20 @@ def refuse_constants(expected: Mapping[str, np.ndarray], clips_from: str) -> Non
         )
 
 
-def _not_compared(artefact, name, count, problem, tolerance):
-    measured = [None] * 7
-    return OutputParity(artefact, name, count, *measured, tolerance, (problem,))
+def _not_compared(artefact, name, count, problem, tolerance, hashes):
+    counts, measured = (count, _count_distinct(hashes, count)), [None] * 7
+    return OutputParity(artefact, name, *counts, *measured, tolerance, (problem,))
 
 
-def _compare_output(artefact, name, expected, received, tolerance):
+def _count_distinct(hashes, count):
+    return count if hashes is None else len(set(hashes[:count]))
+
+
+def _compare_output(artefact, name, expected, received, tolerance, hashes):
     count = len(expected)
     problem = _unfit(expected, received)
     if problem:
-        return _not_compared(artefact, name, count, problem, tolerance)
+        return _not_compared(artefact, name, count, problem, tolerance, hashes)
     expected, received = expected.astype("float64"), received.astype("float64")
     absolute = float(np.max(np.abs(expected - received)))
     relative = absolute / max(float(np.max(np.abs(expected))), 1e-12)
@@ -360,6 +381,7 @@ def _compare_output(artefact, name, expected, received, tolerance):
         artefact,
         name,
         count,
+        _count_distinct(hashes, count),
         absolute,
         relative,
         cosine,

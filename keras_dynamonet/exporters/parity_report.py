@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from keras_dynamonet.exporters.accuracy import AccuracyComparison
-from keras_dynamonet.exporters.parity import ParityReport
+from keras_dynamonet.exporters.parity import PROVING_CLIPS, ParityReport
 from keras_dynamonet.files import atomic_path
 
 FILE_NAME = "parity.json"
@@ -88,7 +88,8 @@ def to_markdown(entries: Iterable[dict], accuracy: Iterable[dict] = ()) -> str:
         "",
         "Relative differences are over the largest value of the output; the cosine is "
         "the mean over clips; the least cosine and the distance (norm of the "
-        "difference over that of the output) are those of the worst clip.",
+        "difference over that of the output) are those of the worst clip. Fewer than "
+        f"{PROVING_CLIPS} distinct clips are a weak proof.",
         "",
         *_markdown_table(COLUMNS, map(_cells, entries)),
     ]
@@ -120,7 +121,7 @@ def _cells(entry):
     return (
         entry["artefact"],
         entry["output"],
-        str(entry["clips"]),
+        _clips(entry),
         _number(entry["max_absolute"]),
         _number(entry["max_relative"]),
         _cosine(entry["cosine"]),
@@ -148,7 +149,12 @@ def _accuracy_cells(entry):
 def _verdict(entry):
     if not entry["passed"]:
         return "FAILED: " + ", ".join(entry["problems"])
-    return "ok"
+    return "ok, a weak proof" if entry.get("weak") else "ok"
+
+
+def _clips(entry):
+    count, distinct = entry["clips"], entry.get("distinct_clips")
+    return str(count) if distinct in (None, count) else f"{count} ({distinct} distinct)"
 
 
 def _cosine(value):

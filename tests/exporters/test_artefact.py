@@ -53,6 +53,15 @@ def test_passing_artefact_has_a_sidecar(source, tmp_path):
     }
 
 
+def test_repeated_clips_are_counted_in_the_sidecar(source, tmp_path):
+    clips = share_out(source.clips.parity[np.arange(36) % 5], 36, 0)
+    repeated = ExportSource(source.model, clips, ("logits",))
+    result = export_exactly(repeated, tmp_path / "model.test")
+    assert result.parity.weak
+    (entry,) = json.loads(result.sidecar.read_text())["parity"]
+    assert (entry["clips"], entry["distinct_clips"], entry["weak"]) == (36, 5, True)
+
+
 def test_clips_that_prove_nothing_are_told_before_any_work(source, tmp_path):
     black = share_out(np.zeros_like(source.clips.parity), 36, 0, source="dark/")
     dark = ExportSource(source.model, black, ("logits",))

@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 
+from keras_dynamonet.cli.parity_table import print_parity
 from keras_dynamonet.errors import UserError
 from keras_dynamonet.exporters.parity import (
     ParityError,
@@ -310,10 +311,39 @@ def test_reports_are_kept_beside_each_other(tmp_path):
     )
 
 
+def test_the_same_clip_again_proves_nothing_more(tmp_path):
+    outputs = {"logits": PROBABILITIES}
+    few = [bytes([index % 4]) for index in range(40)]
+    pairs = {"embed/embedding": (PROBABILITIES[:3], PROBABILITIES[:3])}
+    report = compare("a", outputs, outputs, pairs=pairs, clip_hashes=few)
+    assert report and report.weak
+    assert [(e.clips, e.distinct_clips) for e in report.entries] == [(40, 4), (3, 3)]
+    path = write_parity(tmp_path, [report, compare("b", outputs, outputs)])
+    entries = json.loads(path.read_text())["entries"]
+    assert [e["weak"] for e in entries] == [True, True, False]
+    assert [e["distinct_clips"] for e in entries] == [4, 3, 40]
+    rows = (tmp_path / "parity.md").read_text().splitlines()
+    assert "| a | logits | 40 (4 distinct) | " in rows[6]
+    assert rows[6].endswith("| ok, a weak proof |")
+    assert rows[8].endswith("| ok |")
+
+
+@pytest.mark.parametrize(("distinct", "weak"), [(31, True), (32, False)])
+def test_few_distinct_clips_are_a_weak_proof(distinct, weak, capsys):
+    outputs = {"logits": PROBABILITIES}
+    hashes = [bytes([index % distinct]) for index in range(40)]
+    report = compare("a", outputs, outputs, clip_hashes=hashes)
+    assert report.weak == weak
+    print_parity([report])
+    told = capsys.readouterr().out.splitlines()[0]
+    words = ", a weak proof (fewer than 32)" if weak else ""
+    assert told == f"a: float32 in , 40 clips, {distinct} distinct{words}"
+
+
 def test_entries_of_earlier_exports_are_shown():
     outputs = {"logits": PROBABILITIES}
     (old,) = compare("a", outputs, outputs).to_json()
-    for name in ("least_cosine", "largest_distance"):
+    for name in ("distinct_clips", "least_cosine", "largest_distance", "weak"):
         del old[name]
     assert "| a | logits | 40 | 0.0e+00 | 0.0e+00 | 1.000000 |  |  |" in to_markdown(
         [old]
