@@ -1,9 +1,12 @@
 """`dynamonet compare`: artefacts beside Keras once more, e.g. on other videos."""
 
 import argparse
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from keras_dynamonet.cli.argument_types import at_least, local_path
+from keras_dynamonet.cli.failures import describe_failure
 from keras_dynamonet.cli.flags import add_model_argument
 from keras_dynamonet.cli.output import (
     load_tensorflow,
@@ -11,6 +14,7 @@ from keras_dynamonet.cli.output import (
     say,
     step_progress,
 )
+from keras_dynamonet.errors import UsageError
 
 EXAMPLES = """\
 examples:
@@ -26,7 +30,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "compare",
         help="compare exported artefacts with Keras once more",
         description="Runs artefacts in their own runtimes and compares every output "
-        "with Keras on real clips. Fails if one of them does not hold.",
+        "with Keras on real clips. Fails if one of them does not hold or cannot be "
+        "compared; the others are.",
         epilog=EXAMPLES,
     )
     add_model_argument(parser)
@@ -59,7 +64,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--split",
         metavar="NAME",
-        help="accuracy: part of DATA (default: test where there is one)",
+        help="for --accuracy: part of DATA (default: test where there is one)",
     )
     parser.add_argument(
         "--out",
@@ -73,17 +78,54 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Compares, reports."""
+    if arguments.split and not arguments.accuracy:
+        raise UsageError("--split is for --accuracy; clips are taken of all DATA.")
     load_tensorflow(verbose=arguments.verbose)
     from keras_dynamonet.cli.parity_table import print_accuracy, print_parity
-    from keras_dynamonet.exporters.comparison import (
-        artefact_names,
-        compare_artefact,
-        read_sidecar,
-    )
+    from keras_dynamonet.exporters.comparison import artefact_names
     from keras_dynamonet.exporters.parity_report import write_parity
+
+    names = artefact_names(arguments.artefacts)
+    artefacts = dict(zip(names, arguments.artefacts, strict=True))
+    errors = []
+    reports, accuracy, clips_from = _compare(artefacts, arguments, errors)
+    if arguments.out:
+        path = write_parity(
+            Path(arguments.out),
+            reports.values(),
+            source=clips_from,
+            accuracy=accuracy,
+            gone=set(artefacts) - set(reports),
+        )
+        say(f"Written: {path}, {path.with_suffix('.md').name}")
+    if arguments.json:
+        parity = [entry for report in reports.values() for entry in report.to_json()]
+        print_json(
+            {
+                "parity": parity,
+                "accuracy": [comparison.to_json() for comparison in accuracy],
+                "errors": errors,
+            }
+        )
+    else:
+        print_parity(list(reports.values()))
+        if accuracy:
+            print_accuracy(accuracy)
+        _say_problems(reports.values(), accuracy)
+    return 0 if not errors and all(reports.values()) and all(accuracy) else 1
+
+
+def _compare(artefacts, arguments, errors):
+    """Reports by name, accuracies, and where the clips come from."""
+    from keras_dynamonet.exporters.comparison import compare_artefact, sidecar_of
     from keras_dynamonet.exporters.source import choose_videos, make_source, open_run
 
-    sidecars = [read_sidecar(Path(path)) for path in arguments.artefacts]
+    sidecars, reports, accuracy = {}, {}, []
+    for name, path in artefacts.items():
+        with _collected(path, errors):
+            sidecars[name] = sidecar_of(path)
+    if not sidecars:
+        return reports, accuracy, ""
     trained = open_run(arguments.model)
     videos = choose_videos(
         trained, arguments.data, arguments.layout, arguments.video_root
@@ -91,40 +133,38 @@ def run(arguments: argparse.Namespace) -> int:
     source = make_source(
         trained,
         videos,
-        precisions=[sidecar["precision"] for sidecar in sidecars],
+        precisions=[sidecar["precision"] for sidecar in sidecars.values()],
         num_parity=arguments.clips,
         num_calibration=0,
     )
-    names = artefact_names(arguments.artefacts)
-    reports = [
-        compare_artefact(source, path, name=name)
-        for path, name in zip(arguments.artefacts, names, strict=True)
-    ]
-    accuracy = _accuracy(trained, videos, arguments) if arguments.accuracy else []
-    if arguments.out:
-        path = write_parity(
-            Path(arguments.out),
-            reports,
-            source=source.clips.source,
-            accuracy=accuracy,
-        )
-        say(f"Written: {path}, {path.with_suffix('.md').name}")
-    if arguments.json:
-        print_json(
-            {
-                "parity": [entry for report in reports for entry in report.to_json()],
-                "accuracy": [comparison.to_json() for comparison in accuracy],
-            }
-        )
-    else:
-        print_parity(reports)
-        if accuracy:
-            print_accuracy(accuracy)
-        _say_problems(reports, accuracy)
-    return 0 if all(reports) and all(accuracy) else 1
+    for name in sidecars:
+        with _collected(artefacts[name], errors):
+            reports[name] = compare_artefact(source, artefacts[name], name=name)
+    if arguments.accuracy and reports:
+        compared = {name: artefacts[name] for name in reports}
+        with _collected(videos.data, errors):
+            accuracy = _accuracy(trained, videos, compared, arguments.split, errors)
+    return reports, accuracy, source.clips.source
 
 
-def _accuracy(trained, videos, arguments):
+@contextlib.contextmanager
+def _collected(path: str, errors: list[str]) -> Iterator[None]:
+    """Tells what is wrong with one thing and goes on with the next."""
+    try:
+        yield
+    except Exception as error:  # of one of many libraries
+        _tell(path, error, errors)
+
+
+def _tell(path: str | Path, error: Exception, errors: list[str]) -> None:
+    reason = (str(error).strip() or "no reason given").splitlines()[0]
+    line = describe_failure(error) or f"{path}: {type(error).__name__}: {reason}"
+    if line not in errors:  # of clips that prove nothing for any artefact
+        errors.append(line)
+        say(f"error: {line}")
+
+
+def _accuracy(trained, videos, artefacts, split, errors):
     from keras_dynamonet.exporters.accuracy import compare_accuracy
     from keras_dynamonet.training.training_data import load_evaluation_data
 
@@ -132,15 +172,17 @@ def _accuracy(trained, videos, arguments):
         videos.data,
         class_names=trained.class_names,
         layout=videos.layout,
-        split=arguments.split,
+        split=split,
         video_root=videos.video_root,
     )
     with step_progress("classifying") as progress:
         found = compare_accuracy(
             trained,
-            arguments.artefacts,
+            list(artefacts.values()),
             manifest,
+            names=list(artefacts),
             progress=lambda name, done, total: progress(done, total),
+            on_error=lambda path, error: _tell(path, error, errors),
         )
         return list(found)
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from keras_dynamonet.cli.output import make_table, result_console
 from keras_dynamonet.exporters.accuracy import AccuracyComparison
-from keras_dynamonet.exporters.parity import ParityReport
+from keras_dynamonet.exporters.parity import PROVING_CLIPS, ParityReport
 from keras_dynamonet.exporters.parity_report import (
     ACCURACY_COLUMNS,
     COLUMNS,
@@ -12,8 +12,10 @@ from keras_dynamonet.exporters.parity_report import (
     table_rows,
 )
 
-# Of the rows of the reports; artefact and number of clips are in the line above.
-_FIRST = COLUMNS.index("max abs")
+# Of the rows of the reports; artefact and number of clips are in the line above, and
+# more does not fit into 80 columns beside the outputs of a SavedModel's signatures.
+_SHOWN = ("output", "max abs", "max rel", "cosine", "top-1", "verdict")
+_PLACES = [COLUMNS.index(name) for name in _SHOWN]
 _ACCURACY_NAMES = {"points lost": "lost", "same class": "same"}
 
 
@@ -25,13 +27,14 @@ def print_parity(reports: Sequence[ParityReport]) -> None:
     )
     for report in reports:
         rows = table_rows(report)
-        table = make_table("output", *COLUMNS[_FIRST:], numbers=COLUMNS[_FIRST:-1])
+        table = make_table(*_SHOWN, numbers=_SHOWN[1:-1])
         table.columns[0].min_width = width
         for row in rows:
-            table.add_row(row[1], *row[_FIRST:])
+            table.add_row(*(row[place] for place in _PLACES))
+        weak = f", a weak proof (fewer than {PROVING_CLIPS})" if report.weak else ""
         _print(
             f"{report.artefact}: {report.precision} in {report.runtime}, "
-            f"{rows[0][2]} clips"
+            f"{_clips_in_words(report.entries[0])}{weak}"
         )
         result_console().print(table)
         _print()
@@ -51,6 +54,11 @@ def print_accuracy(comparisons: Sequence[AccuracyComparison]) -> None:
         artefact, _, *cells = accuracy_row(comparison)
         table.add_row(artefact, *cells)
     result_console().print(table)
+
+
+def _clips_in_words(entry):
+    again = entry.distinct_clips < entry.clips
+    return f"{entry.clips} clips" + (f", {entry.distinct_clips} distinct" * again)
 
 
 def _print(line=""):

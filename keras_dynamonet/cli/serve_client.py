@@ -1,7 +1,6 @@
 """`dynamonet serve-client`: classifies videos with a running TensorFlow Serving."""
 
 import argparse
-import json
 from pathlib import Path
 
 from keras_dynamonet.cli.argument_types import at_least, positive
@@ -75,7 +74,10 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Asks the server about each video."""
-    sidecar = _read_sidecar(Path(arguments.sidecar))
+    # Before TensorFlow, which takes seconds to load.
+    from keras_dynamonet.exporters.sidecar import CLIP_KEYS, read_sidecar
+
+    sidecar = read_sidecar(arguments.sidecar, format="saved_model", needs=CLIP_KEYS)
     load_tensorflow(verbose=arguments.verbose)
     from keras_dynamonet.exporters.calibration import read_video_clips
     from keras_dynamonet.exporters.saved_model import encode_jpeg
@@ -109,21 +111,6 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         _show(found)
     return 0
-
-
-def _read_sidecar(path: Path) -> dict:
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}.") from error
-    except ValueError as error:
-        raise UserError(f"{path}: is no JSON file.") from error
-    if not isinstance(document, dict) or document.get("format") != "saved_model":
-        raise UserError(
-            f"{path}: is not the sidecar of a SavedModel. It lies beside the folder of "
-            "the model, e.g. models/actions/1.json."
-        )
-    return document
 
 
 def _spec(sidecar):

@@ -17,7 +17,7 @@ from keras_dynamonet.exporters.comparison import (
     artefact_names,
     batch_sizes,
     open_artefact,
-    read_sidecar,
+    sidecar_of,
 )
 from keras_dynamonet.exporters.folding import in_float32
 from keras_dynamonet.exporters.parity import TOLERANCES, Tolerance, run_in_batches
@@ -115,7 +115,9 @@ def compare_accuracy(
     artefacts: Sequence[str | os.PathLike],
     manifest: Manifest,
     *,
+    names: Sequence[str] | None = None,
     progress: Callable[[str, int, int], None] | None = None,
+    on_error: Callable[[Path, Exception], None] | None = None,
 ) -> Iterator[AccuracyComparison]:
     """Classifies every labelled video with Keras and with artefacts.
 
@@ -126,7 +128,10 @@ def compare_accuracy(
         trained: The network that the artefacts come from.
         artefacts: The artefacts, each with its sidecar.
         manifest: The videos, labelled with the classes of the network.
+        names: What the comparisons call the artefacts (default: their file names).
         progress: Called with what computes, and videos done and in all.
+        on_error: Called with an artefact that cannot be judged and the reason; the
+            others are. Default: the error is raised.
 
     Yields:
         One comparison for each artefact.
@@ -143,22 +148,22 @@ def compare_accuracy(
     progress = progress or (lambda name, done, total: None)
     reference = make_reference(in_float32(trained.model), ("probabilities",))
     expected, labels = _classify(reference, manifest, trained.spec, "Keras", progress)
-    names = artefact_names(artefacts)
-    for path, name in zip(map(Path, artefacts), names, strict=True):
-        sidecar = read_sidecar(path)
+
+    def judge(path, name):
+        sidecar = sidecar_of(path)
         if not {"probabilities", "logits"} & set(sidecar["outputs"]):
             raise UserError(f"{path}: gives neither probabilities nor logits.")
         size = batch_sizes(sidecar)[-1]
         with open_artefact(path, sidecar["format"]) as (run, runtime):
             received, _ = _classify(
-                lambda clips, run=run, size=size: run_in_batches(run, clips, (size,)),
+                lambda clips: run_in_batches(run, clips, (size,)),
                 manifest,
                 trained.spec,
                 name,
                 progress,
             )
         same = expected.argmax(axis=1) == received.argmax(axis=1)
-        yield AccuracyComparison(
+        return AccuracyComparison(
             name,
             runtime,
             sidecar["precision"],
@@ -167,6 +172,17 @@ def compare_accuracy(
             float(np.mean(same)),
             float(np.max(np.abs(expected - received))),
         )
+
+    names = artefact_names(artefacts) if names is None else names
+    for path, name in zip(map(Path, artefacts), names, strict=True):
+        try:
+            found = judge(path, name)
+        except Exception as error:  # of one of many libraries
+            if on_error is None:
+                raise
+            on_error(path, error)
+        else:
+            yield found
 
 
 def _classify(run: Runner, manifest, spec, name, progress):

@@ -20,8 +20,10 @@ from keras_dynamonet.exporters.parity import (
     Pairs,
     ParityReport,
     compare,
+    refuse_constants,
     run_in_batches,
 )
+from keras_dynamonet.exporters.sidecar import sidecar_path
 from keras_dynamonet.exporters.source import ExportSource, file_sha256
 from keras_dynamonet.files import atomic_path
 
@@ -88,12 +90,14 @@ def export_artefact(
         The result.
 
     Raises:
-        UserError: If the target exists or cannot be written.
+        UserError: If the target exists or cannot be written, or the clips prove
+            nothing.
         ParityError: If the artefact differs from Keras; then nothing is left of it.
     """
     target = Path(target)
     sidecar = sidecar_path(target)
     check_target(target, overwrite=overwrite)
+    refuse_constants(source.expected, source.clips.source)
     started = time.monotonic()
     with (
         _writable(target),
@@ -112,6 +116,7 @@ def export_artefact(
                 precision=precision,
                 runtime=runtime,
                 pairs=pairs,
+                clip_hashes=source.clips.parity_hashes,
             )
             del run
             if on_report is not None:
@@ -187,10 +192,23 @@ def label_of(target: Path) -> str:
     return "/".join(target.parts[-2:]) if target.name.isdigit() else target.name
 
 
-def sidecar_path(target: str | os.PathLike) -> Path:
-    """Where the sidecar of an artefact lies: `model.onnx` -> `model.onnx.json`."""
-    target = Path(target)
-    return target.with_name(f"{target.name}.json")
+def check_belongs(path: Path, sidecar: Mapping) -> None:
+    """Checks that an artefact is the one that the sidecar beside it describes.
+
+    Args:
+        path: The artefact.
+        sidecar: From :func:`~keras_dynamonet.exporters.sidecar.read_sidecar`.
+
+    Raises:
+        UserError: If its content has another hash.
+    """
+    if file_sha256(path) != sidecar["sha256"]:
+        kinds = {"saved_model": "SavedModel", "tensorrt": "engine"}
+        raise UserError(
+            f"{path}: is not the {kinds.get(sidecar['format'], 'artefact')} that "
+            f"{sidecar_path(path).name} describes. Take both from one export, or "
+            "export again."
+        )
 
 
 def check_target(target: Path, *, overwrite: bool) -> None:

@@ -87,10 +87,14 @@ class ServedModel:
             Outputs by name.
 
         Raises:
-            ServingError: If the model answers with an error, or one of the repetitions
-                with other bits than the first, or its process has ended.
+            ServingError: If the model has no such signature, answers with an error, or
+                in one of the repetitions with other bits than in the first, or its
+                process has ended.
         """
-        described = self.signatures[signature]
+        described = self.signatures.get(signature)
+        if described is None or not set(inputs) <= set(described["inputs"]):
+            asked = f"{signature}({', '.join(inputs)})"
+            raise ServingError(f"it has no signature {asked}")
         parts, data = [], []
         for name, value in inputs.items():
             part, content = _pack(np.asarray(value))
@@ -144,7 +148,11 @@ def runtime_name() -> str:
 
 
 def read_signatures(path: str | os.PathLike) -> dict[str, dict[str, dict[str, str]]]:
-    """Names of the tensors of a SavedModel, by signature, `inputs` and `outputs`."""
+    """Names of the tensors of a SavedModel, by signature, `inputs` and `outputs`.
+
+    Raises:
+        ServingError: If `saved_model.pb` is missing or damaged.
+    """
     meta_graph = read_meta_graph(path)
     return {
         name: {
@@ -157,11 +165,23 @@ def read_signatures(path: str | os.PathLike) -> dict[str, dict[str, dict[str, st
 
 
 def read_meta_graph(path: str | os.PathLike):
-    """The `MetaGraphDef` of a SavedModel for serving."""
+    """The `MetaGraphDef` of a SavedModel for serving.
+
+    Raises:
+        ServingError: If `saved_model.pb` is missing or damaged.
+    """
+    from google.protobuf.message import DecodeError
     from tensorflow.core.protobuf import saved_model_pb2
 
     document = saved_model_pb2.SavedModel()
-    document.ParseFromString((Path(path) / "saved_model.pb").read_bytes())
+    try:
+        document.ParseFromString((Path(path) / "saved_model.pb").read_bytes())
+    except OSError as error:
+        raise ServingError(f"saved_model.pb: {error.strerror}") from error
+    except DecodeError as error:
+        raise ServingError("saved_model.pb is damaged") from error
+    if not document.meta_graphs:
+        raise ServingError("saved_model.pb is damaged: it holds no graph")
     return document.meta_graphs[0]
 
 

@@ -1,9 +1,11 @@
 """Real clips: what artefacts are compared on, and what INT8 ranges come from."""
 
+import functools
+import hashlib
 import logging
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ from keras_dynamonet.data.clip_sampling import ClipSpec
 from keras_dynamonet.data.manifest import load_manifest
 from keras_dynamonet.data.pipeline import evaluation_dataset
 from keras_dynamonet.errors import UserError
+from keras_dynamonet.exporters.parity import PROVING_CLIPS
 
 _logger = logging.getLogger(__name__)
 
@@ -20,8 +23,6 @@ EXACT_PARITY_CLIPS = 64
 PARITY_CLIPS = 256
 """Where a few clips may change their class, fewer would leave it to one or two."""
 CALIBRATION_CLIPS = 128
-PROVING_CLIPS = 32
-"""A comparison on fewer is told to be weak."""
 CALIBRATING_CLIPS = 16
 """Ranges from fewer are told to be weak."""
 
@@ -55,6 +56,11 @@ class ExportClips:
                     f"{self.source}: clips must be uint8 RGB of shape (clips, frames, "
                     f"height, width, 3). Received: {clips.dtype} {clips.shape}"
                 )
+
+    @functools.cached_property
+    def parity_hashes(self) -> tuple[bytes, ...]:
+        """One for each clip to compare on: the same clip again proves nothing more."""
+        return _hash_each(self.parity)
 
     def to_calibrate_with(self) -> np.ndarray:
         """The clips for calibrating.
@@ -135,7 +141,8 @@ def load_export_clips(
         The clips.
 
     Raises:
-        UserError: If there are no clips, or they do not fit the network.
+        UserError: If there are no clips, they do not fit the network, or those to
+            compare on are all the same.
     """
     usual_parity, usual_calibration = clip_counts(precisions)
     if num_calibration is None:
@@ -153,20 +160,28 @@ def load_export_clips(
             num_parity = usual_parity
         clips = _from_videos(listing, spec, num_parity, num_calibration, rng)
     clips.check(spec)
-    if len(clips.parity) < PROVING_CLIPS:
+    clips = _distinct_first(clips)
+    distinct = len(set(clips.parity_hashes))
+    if distinct == 1 < len(clips.parity):
+        raise UserError(
+            f"{data}: all {len(clips.parity)} clips to compare on are the same, which "
+            "proves nothing. Name other videos with --data."
+        )
+    if distinct < PROVING_CLIPS:
         _logger.warning(
-            "%s: compared on %d clips only, fewer than %d prove little: give more with "
+            "%s: compared on %s only, fewer than %d prove little: give more with "
             "--clips or --data",
             data,
-            len(clips.parity),
+            _clips_in_words(distinct, len(clips.parity)),
             PROVING_CLIPS,
         )
-    if num_calibration and len(clips.calibration) < CALIBRATING_CLIPS:
+    distinct = len(set(_hash_each(clips.calibration)))
+    if num_calibration and distinct < CALIBRATING_CLIPS:
         _logger.warning(
-            "%s: INT8 is calibrated on %d clips only, fewer than %d make poor ranges: "
+            "%s: INT8 is calibrated on %s only, fewer than %d make poor ranges: "
             "give more with --calibration-clips or --data",
             data,
-            len(clips.calibration),
+            _clips_in_words(distinct, len(clips.calibration)),
             CALIBRATING_CLIPS,
         )
     return clips
@@ -204,6 +219,28 @@ def share_out(
     own = clips[num_parity:] if left > 0 else clips
     calibration = own[max(0, len(own) - num_calibration) :]
     return ExportClips(clips[:num_parity], calibration, source)
+
+
+def _hash_each(clips):
+    return tuple(hashlib.sha256(np.ascontiguousarray(clip)).digest() for clip in clips)
+
+
+def _distinct_first(clips):
+    """Clips that come again move to the end: some signatures see the first ones."""
+    hashes = clips.parity_hashes
+    first = {}
+    for index, value in enumerate(hashes):
+        first.setdefault(value, index)
+    if len(first) == len(hashes):
+        return clips
+    chosen = set(first.values())
+    again = [index for index in range(len(hashes)) if index not in chosen]
+    return replace(clips, parity=clips.parity[[*first.values(), *again]])
+
+
+def _clips_in_words(distinct, count):
+    again = "" if distinct == count else f" ({count} with repetitions)"
+    return f"{distinct} clips{again}"
 
 
 def _warn_of_shared_clips(source):

@@ -1,24 +1,25 @@
 """Comparing artefacts that exist already with the network they came from."""
 
 import contextlib
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from keras_dynamonet.errors import UserError
-from keras_dynamonet.exporters.artefact import Runner, sidecar_path
-from keras_dynamonet.exporters.c_api_client import runtime_name
+from keras_dynamonet.exporters.artefact import Runner, check_belongs
+from keras_dynamonet.exporters.c_api_client import read_signatures, runtime_name
 from keras_dynamonet.exporters.parity import (
     BATCH_SIZES,
     ParityReport,
     compare,
+    refuse_constants,
     run_in_batches,
 )
 from keras_dynamonet.exporters.saved_model import (
     SavedModelRunner,
     compare_signatures,
 )
+from keras_dynamonet.exporters.sidecar import read_sidecar, sidecar_path
 from keras_dynamonet.exporters.source import ExportSource
 
 
@@ -60,22 +61,29 @@ def compare_artefact(
         every signature.
 
     Raises:
-        UserError: If the artefact or its sidecar is missing or cannot be loaded.
+        UserError: If the artefact or its sidecar is missing or damaged, they do not
+            belong to each other, or the artefact cannot be loaded.
     """
     path = Path(path)
-    sidecar = read_sidecar(path)
+    sidecar = sidecar_of(path)
     missing = [name for name in sidecar["outputs"] if name not in source.expected]
     if missing:
         raise UserError(f"{path}: has outputs that Keras was not asked for: {missing}.")
     expected = {name: source.expected[name] for name in sidecar["outputs"]}
+    refuse_constants(expected, source.clips.source)
     clips, batches, pairs = source.clips.parity, batch_sizes(sidecar), None
     if sidecar["format"] == "saved_model":
         with SavedModelRunner(path) as runner:
             received = run_in_batches(runner.run_default, clips, batches)
             runtime = runtime_name()
-            pairs = compare_signatures(
-                source, sidecar.get("signatures", ()), sidecar["outputs"], runner.run
-            )
+            listed = sidecar.get("signatures", ())
+            unlisted = sorted(set(read_signatures(path)) - set(listed))
+            if unlisted:
+                raise UserError(
+                    f"{path}: has signatures that {sidecar_path(path).name} does not "
+                    f"list: {', '.join(unlisted)}. Export again."
+                )
+            pairs = compare_signatures(source, listed, sidecar["outputs"], runner.run)
     else:
         with open_artefact(path, sidecar["format"]) as (run, runtime):
             received = run_in_batches(run, clips, batches)
@@ -86,27 +94,23 @@ def compare_artefact(
         precision=sidecar["precision"],
         runtime=runtime,
         pairs=pairs,
+        clip_hashes=source.clips.parity_hashes,
     )
 
 
-def read_sidecar(path: Path) -> dict:
-    """The JSON document beside an artefact.
+def sidecar_of(path: str | os.PathLike) -> dict:
+    """The JSON document beside an artefact, if it describes this artefact.
 
     Raises:
-        UserError: If there is no artefact or no sidecar.
+        UserError: If there is no artefact, or no sidecar, or it is damaged or that of
+            another artefact.
     """
+    path = Path(path)
     if not path.exists():
         raise UserError(f"{path}: no such artefact.")
-    sidecar = sidecar_path(path)
-    try:
-        document = json.loads(sidecar.read_text(encoding="utf-8"))
-        if not {"format", "precision", "outputs"} <= set(document):
-            raise ValueError("other keys")
-        return document
-    except OSError as error:
-        raise UserError(f"{sidecar}: cannot be read: {error.strerror}.") from error
-    except (ValueError, TypeError) as error:
-        raise UserError(f"{sidecar}: is not the sidecar of an artefact.") from error
+    sidecar = read_sidecar(sidecar_path(path))
+    check_belongs(path, sidecar)
+    return sidecar
 
 
 def batch_sizes(sidecar: Mapping) -> tuple[int, ...]:

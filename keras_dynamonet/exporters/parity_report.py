@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from keras_dynamonet.exporters.accuracy import AccuracyComparison
-from keras_dynamonet.exporters.parity import ParityReport
+from keras_dynamonet.exporters.parity import PROVING_CLIPS, ParityReport
 from keras_dynamonet.files import atomic_path
 
 FILE_NAME = "parity.json"
@@ -16,6 +16,8 @@ COLUMNS = (
     "max abs",
     "max rel",
     "cosine",
+    "least cosine",
+    "distance",
     "top-1",
     "verdict",
 )
@@ -85,7 +87,9 @@ def to_markdown(entries: Iterable[dict], accuracy: Iterable[dict] = ()) -> str:
         "# Exported artefacts beside Keras",
         "",
         "Relative differences are over the largest value of the output; the cosine is "
-        "the mean over clips.",
+        "the mean over clips; the least cosine and the distance (norm of the "
+        "difference over that of the output) are those of the worst clip. Fewer than "
+        f"{PROVING_CLIPS} distinct clips are a weak proof.",
         "",
         *_markdown_table(COLUMNS, map(_cells, entries)),
     ]
@@ -117,10 +121,13 @@ def _cells(entry):
     return (
         entry["artefact"],
         entry["output"],
-        str(entry["clips"]),
+        _clips(entry),
         _number(entry["max_absolute"]),
         _number(entry["max_relative"]),
-        "" if entry["cosine"] is None else f"{entry['cosine']:.6f}",
+        _cosine(entry["cosine"]),
+        # Entries of earlier exports may lack these.
+        _cosine(entry.get("least_cosine")),
+        _number(entry.get("largest_distance")),
         "" if entry["top1_agreement"] is None else f"{entry['top1_agreement']:.1%}",
         _verdict(entry),
     )
@@ -140,7 +147,18 @@ def _accuracy_cells(entry):
 
 
 def _verdict(entry):
-    return "ok" if entry["passed"] else "FAILED: " + ", ".join(entry["problems"])
+    if not entry["passed"]:
+        return "FAILED: " + ", ".join(entry["problems"])
+    return "ok, a weak proof" if entry.get("weak") else "ok"
+
+
+def _clips(entry):
+    count, distinct = entry["clips"], entry.get("distinct_clips")
+    return str(count) if distinct in (None, count) else f"{count} ({distinct} distinct)"
+
+
+def _cosine(value):
+    return "" if value is None else f"{value:.6f}"
 
 
 def _markdown_table(columns, rows):

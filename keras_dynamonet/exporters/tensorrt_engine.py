@@ -1,14 +1,17 @@
 """Which engine runs on which machine: the record beside it, and a refusal."""
 
 import contextlib
-import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from keras_dynamonet.errors import MissingExtraError, UserError
-from keras_dynamonet.exporters.artefact import sidecar_path
-from keras_dynamonet.exporters.source import file_sha256
+from keras_dynamonet.exporters.artefact import check_belongs
+from keras_dynamonet.exporters.sidecar import (
+    ARTEFACT_KEYS,
+    read_sidecar,
+    sidecar_path,
+)
 from keras_dynamonet.exporters.tensorrt_network import FLAVOURS, load_tensorrt
 
 
@@ -75,22 +78,14 @@ def read_record(engine: str | os.PathLike) -> tuple[EngineRecord, dict]:
             raise UserError(
                 f"{file}: no such file. An engine needs its sidecar beside it."
             )
-    try:
-        document = json.loads(sidecar.read_text(encoding="utf-8"))
-        fields = dict(document["engine"])
-        for name in ("compute_capabilities", "batches"):
-            fields[name] = tuple(fields[name])
-        record = EngineRecord(**fields)
-        expected = document["sha256"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            f"{sidecar}: not the sidecar of an engine, or damaged. Export again."
-        ) from error
-    if file_sha256(path) != expected:
-        raise UserError(
-            f"{path}: is not the engine that {sidecar.name} describes. Export again."
-        )
-    return record, document
+    needs = (*ARTEFACT_KEYS, "engine")
+    document = read_sidecar(sidecar, format="tensorrt", needs=needs)
+    names = [field.name for field in fields(EngineRecord)]
+    values = {name: document["engine"][name] for name in names}
+    for name in ("compute_capabilities", "batches"):
+        values[name] = tuple(values[name])
+    check_belongs(path, document)
+    return EngineRecord(**values), document
 
 
 def check_fits(path: str | os.PathLike, record: EngineRecord, machine: Machine) -> None:

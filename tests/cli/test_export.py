@@ -10,10 +10,10 @@ from keras_dynamonet.cli.export import _default_folder
 from keras_dynamonet.cli.main import main
 from keras_dynamonet.errors import UserError
 from keras_dynamonet.exporters import comparison, job, saved_model
-from keras_dynamonet.exporters.artefact import sidecar_path
 from keras_dynamonet.exporters.parity import TOLERANCES, Tolerance
 from keras_dynamonet.training.trained_model import model_file
 from tests.exporters.networks import moving_clips, tiny_network
+from tests.exporters.written_artefacts import write_artefact
 
 
 @pytest.fixture(scope="module")
@@ -172,10 +172,7 @@ def test_videos_of_a_run_that_have_moved(
     settings = {"data": str(tmp_path / "list.csv"), "video_root": str(tmp_path)}
     settings |= {"run_dir": str(tmp_path), "task": "supervised"}
     (tmp_path / "config.json").write_text(json.dumps(settings))
-    artefact = tmp_path / "model.onnx"
-    artefact.write_text("")
-    sidecar = {"format": "onnx", "precision": "float32", "outputs": []}
-    sidecar_path(artefact).write_text(json.dumps(sidecar))
+    artefact = write_artefact(tmp_path / "model.onnx")
     words = {"export": [*SAVED_MODEL], "compare": [str(artefact)]}[command]
     arguments = [command, str(tmp_path), *words, "--clips", "8"]
     assert main(arguments) == 1
@@ -222,10 +219,7 @@ def test_compare_takes_as_many_clips_as_the_artefact_needs(
     saved, precision, count, taken, tmp_path
 ):
     np.save(tmp_path / "clips.npy", moving_clips(300, 4, 16))
-    artefact = tmp_path / "model.onnx"
-    artefact.write_text("")
-    sidecar = {"format": "onnx", "precision": precision, "outputs": []}
-    sidecar_path(artefact).write_text(json.dumps(sidecar))
+    artefact = write_artefact(tmp_path / "model.onnx", precision)
     arguments = [saved[0], artefact, "--data", tmp_path / "clips.npy"]
     assert main(["compare", *map(str, arguments)]) == 1
     assert taken == [(count, 0)]

@@ -13,6 +13,7 @@ from keras_dynamonet.exporters.parity_report import write_parity
 from keras_dynamonet.exporters.signature import make_reference
 from keras_dynamonet.exporters.source import open_run
 from keras_dynamonet.training.scores import Accuracy
+from tests.exporters.written_artefacts import write_artefact
 
 
 @pytest.fixture(scope="module")
@@ -24,15 +25,9 @@ def trained(trained_run):
 def judge(trained, action_videos, tmp_path, monkeypatch):
     """Compares a function from clips to outputs as if it were an artefact."""
     path = tmp_path / "model.onnx"
-    path.write_text("")
 
     def judge(run, precision="float32", outputs=("probabilities",), **kwargs):
-        sidecar = {
-            "format": "onnx",
-            "precision": precision,
-            "outputs": dict.fromkeys(outputs),
-        }
-        (tmp_path / "model.onnx.json").write_text(json.dumps(sidecar))
+        write_artefact(path, precision, outputs)
         monkeypatch.setattr(
             accuracy,
             "open_artefact",

@@ -5,11 +5,14 @@ import pytest
 
 from keras_dynamonet.errors import UserError
 from keras_dynamonet.exporters import artefact
-from keras_dynamonet.exporters.artefact import export_artefact, sidecar_path
+from keras_dynamonet.exporters.artefact import export_artefact
+from keras_dynamonet.exporters.calibration import share_out
 from keras_dynamonet.exporters.formats import Format
 from keras_dynamonet.exporters.job import run_jobs
 from keras_dynamonet.exporters.parity import TOLERANCES, ParityError, Tolerance
+from keras_dynamonet.exporters.sidecar import sidecar_path
 from keras_dynamonet.exporters.signature import make_reference
+from keras_dynamonet.exporters.source import ExportSource
 
 
 def export(source, target, *, run=None, write=None, **kwargs):
@@ -48,6 +51,23 @@ def test_passing_artefact_has_a_sidecar(source, tmp_path):
         "model.test",
         "model.test.json",
     }
+
+
+def test_repeated_clips_are_counted_in_the_sidecar(source, tmp_path):
+    clips = share_out(source.clips.parity[np.arange(36) % 5], 36, 0)
+    repeated = ExportSource(source.model, clips, ("logits",))
+    result = export_exactly(repeated, tmp_path / "model.test")
+    assert result.parity.weak
+    (entry,) = json.loads(result.sidecar.read_text())["parity"]
+    assert (entry["clips"], entry["distinct_clips"], entry["weak"]) == (36, 5, True)
+
+
+def test_clips_that_prove_nothing_are_told_before_any_work(source, tmp_path):
+    black = share_out(np.zeros_like(source.clips.parity), 36, 0, source="dark/")
+    dark = ExportSource(source.model, black, ("logits",))
+    with pytest.raises(UserError, match="dark/: proves nothing: Keras itself gives"):
+        export(dark, tmp_path / "model.test", write=lambda path: 1 / 0)
+    assert not list(tmp_path.iterdir())
 
 
 def test_failing_artefact_leaves_nothing(source, tmp_path):

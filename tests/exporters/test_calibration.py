@@ -96,6 +96,38 @@ def test_few_clips_are_told_to_be_weak(count, told, tmp_path, caplog):
     assert (message in caplog.text) == told
 
 
+def test_clips_that_come_again_are_counted_once(tmp_path, caplog):
+    different = moving_clips(30, 4, 16)
+    np.save(tmp_path / "clips.npy", np.repeat(different, 2, axis=0))
+    clips = load_export_clips(tmp_path / "clips.npy", SPEC, num_parity=40)
+    assert len(set(clips.parity_hashes)) == 20
+    # The different ones first: not all signatures are compared on all clips.
+    np.testing.assert_array_equal(clips.parity[:20], different[:20])
+    np.testing.assert_array_equal(clips.parity[20:], different[:20])
+    assert "compared on 20 clips (40 with repetitions) only, fewer than" in caplog.text
+    assert "calibrated on 10 clips (20 with repetitions) only, fewer" in caplog.text
+
+
+def test_a_short_video_gives_few_clips(tmp_path, caplog):
+    write_action_videos(tmp_path, videos=1)
+    video = sorted(tmp_path.rglob("*.mp4"))[0]
+    clips = load_export_clips(video, SPEC, precisions=["float32"], num_parity=64)
+    distinct = len(as_set(clips.parity))
+    assert distinct < 32
+    assert len(set(clips.parity_hashes)) == len(as_set(clips.parity[:distinct]))
+    assert f"{distinct} clips (64 with repetitions) only" in caplog.text
+
+
+def test_the_same_clip_over_and_over_is_refused(tmp_path):
+    path = tmp_path / "clips.npy"
+    np.save(path, np.zeros((40, 4, 16, 16, 3), "uint8"))
+    message = "clips.npy: all 40 clips to compare on are the same, which proves nothing"
+    with pytest.raises(UserError, match=message):
+        load_export_clips(path, SPEC, precisions=["float32"])
+    alone = load_export_clips(path, SPEC, precisions=["float32"], num_parity=1)
+    assert len(alone.parity) == 1
+
+
 @pytest.mark.parametrize(("count", "told"), [(1, True), (15, True), (16, False)])
 def test_few_clips_make_poor_ranges(count, told, tmp_path, caplog):
     np.save(tmp_path / "clips.npy", moving_clips(80, 4, 16))

@@ -3,10 +3,13 @@ import json
 import numpy as np
 import pytest
 
+from keras_dynamonet.cli.parity_table import print_parity
+from keras_dynamonet.errors import UserError
 from keras_dynamonet.exporters.parity import (
     ParityError,
     Tolerance,
     compare,
+    refuse_constants,
     run_in_batches,
 )
 from keras_dynamonet.exporters.parity_report import (
@@ -35,6 +38,11 @@ def test_measures_are_those_of_their_names():
     first = (9 + 18) / (5 * np.hypot(3, 4.5))
     second = 0.1 / (2 * np.hypot(0.1, 0.05))
     assert found.cosine == pytest.approx((first + second) / 2)
+    assert found.least_cosine == pytest.approx(second)
+    off = 0.5, np.hypot(0.1, 1.95)
+    assert found.distance == pytest.approx(np.hypot(*off) / np.hypot(5, 2))
+    # Of an output that is smaller than most, over the mean norm.
+    assert found.largest_distance == pytest.approx(off[1] / ((5 + 2) / 2))
     assert found.top1_agreement == 0.5
     assert not found.passed
 
@@ -69,6 +77,76 @@ def test_wrong_outputs_fail(change, reason):
         report.raise_if_failed()
 
 
+def quantised(values, seed=1):
+    """As far off as INT8 outputs of trained networks are, on average over clips."""
+    rng = np.random.default_rng(seed)
+    rms = np.sqrt(np.mean(values**2))
+    return values + 0.05 * rms * rng.normal(size=values.shape)
+
+
+def one_bad_clip(values):
+    values = values.copy()
+    values[70] *= -1000
+    return values
+
+
+@pytest.mark.parametrize("precision", ["int8", "dynamic_range"])
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda values: 0.01 * values, "distance 0.99, allowed"),
+        (lambda values: 0.7 * values, "distance 0.3, allowed"),
+        (lambda values: 1.4 * values, "distance 0.4, allowed"),
+        (one_bad_clip, "cosine of one clip -.*, at least 0.*distance of one clip"),
+        (lambda values: np.roll(values, 1, axis=0), "cosine of one clip"),
+    ],
+)
+def test_rounding_excuses_neither_a_wrong_scale_nor_a_bad_clip(
+    precision, change, reason
+):
+    embedding = np.random.default_rng(0).normal(1.0, 0.5, size=(128, 40))
+    expected = {"embedding": embedding}
+    assert compare("a", expected, {"embedding": quantised(embedding)}, precision="int8")
+    report = compare(
+        "a", expected, {"embedding": change(embedding)}, precision=precision
+    )
+    with pytest.raises(ParityError, match=reason):
+        report.raise_if_failed()
+
+
+def test_rounding_moves_no_probability_from_one_class_to_another():
+    sure = np.full((128, 4), 0.04)
+    sure[np.arange(128), np.arange(128) % 4] = 0.88
+    off = sure.copy()
+    off[5] = (0.3, 0.3, 0.2, 0.2)
+    report = compare(
+        "a", {"probabilities": sure}, {"probabilities": off}, precision="int8"
+    )
+    with pytest.raises(ParityError, match="absolute difference 0.58, allowed 0.5"):
+        report.raise_if_failed()
+
+
+def test_a_black_clip_has_no_direction():
+    frames = FRAMES.copy()
+    frames[3] = 0
+    near = frames + 1e-9 * np.random.default_rng(2).normal(size=frames.shape)
+    found = entry(
+        compare("a", {"next_frame": frames}, {"next_frame": near}), "next_frame"
+    )
+    assert found.passed
+    assert found.least_cosine == pytest.approx(1)
+
+
+def test_unlisted_output_fails():
+    logits = {"logits": PROBABILITIES}
+    report = compare("a", logits, {**logits, "extra": np.ones((40, 2))})
+    assert entry(report, "logits").passed
+    with pytest.raises(
+        ParityError, match=r"\(extra: the artefact gives it, but it is not"
+    ):
+        report.raise_if_failed()
+
+
 def test_missing_output_fails():
     report = compare("a", {"logits": PROBABILITIES}, {})
     with pytest.raises(ParityError, match="logits: missing from the artefact"):
@@ -80,6 +158,31 @@ def test_constant_reference_proves_nothing():
     report = compare("a", still, still)
     with pytest.raises(ParityError, match="Keras gives a constant, which proves nothi"):
         report.raise_if_failed()
+
+
+@pytest.mark.parametrize("noise", [0, 1e-7, 1e-6])
+def test_rounding_does_not_make_a_constant_vary(noise):
+    rng = np.random.default_rng(0)
+    still = np.repeat(PROBABILITIES[:1], 40, axis=0)
+    still, again = (still + noise * rng.uniform(size=(40, 4)) for _ in range(2))
+    report = compare("a", {"probabilities": still}, {"probabilities": again})
+    with pytest.raises(ParityError) as caught:
+        report.raise_if_failed()
+    assert str(caught.value) == (
+        "a: cannot be compared on clips that are so much alike and was not kept "
+        "(probabilities: Keras gives a constant, which proves nothing)."
+    )
+    report = compare("a", {"logits": PROBABILITIES}, {"logits": again})
+    with pytest.raises(ParityError, match="a: differs .*the artefact gives a constant"):
+        report.raise_if_failed()
+
+
+def test_clips_that_keras_does_not_tell_apart_are_refused():
+    still = np.ones((40, 3)) + 1e-7 * RNG.uniform(size=(40, 3))
+    refuse_constants({"logits": PROBABILITIES, "next_frame": FRAMES[:1]}, "videos")
+    message = "videos: proves nothing: Keras itself gives the same embedding for all"
+    with pytest.raises(UserError, match=message):
+        refuse_constants({"logits": PROBABILITIES, "embedding": still}, "videos")
 
 
 def test_no_clips_prove_nothing():
@@ -205,6 +308,45 @@ def test_reports_are_kept_beside_each_other(tmp_path):
     assert (
         "| b.onnx | probabilities | 40 | 0.0e+00 |"
         in (tmp_path / "parity.md").read_text()
+    )
+
+
+def test_the_same_clip_again_proves_nothing_more(tmp_path):
+    outputs = {"logits": PROBABILITIES}
+    few = [bytes([index % 4]) for index in range(40)]
+    pairs = {"embed/embedding": (PROBABILITIES[:3], PROBABILITIES[:3])}
+    report = compare("a", outputs, outputs, pairs=pairs, clip_hashes=few)
+    assert report and report.weak
+    assert [(e.clips, e.distinct_clips) for e in report.entries] == [(40, 4), (3, 3)]
+    path = write_parity(tmp_path, [report, compare("b", outputs, outputs)])
+    entries = json.loads(path.read_text())["entries"]
+    assert [e["weak"] for e in entries] == [True, True, False]
+    assert [e["distinct_clips"] for e in entries] == [4, 3, 40]
+    rows = (tmp_path / "parity.md").read_text().splitlines()
+    assert "| a | logits | 40 (4 distinct) | " in rows[6]
+    assert rows[6].endswith("| ok, a weak proof |")
+    assert rows[8].endswith("| ok |")
+
+
+@pytest.mark.parametrize(("distinct", "weak"), [(31, True), (32, False)])
+def test_few_distinct_clips_are_a_weak_proof(distinct, weak, capsys):
+    outputs = {"logits": PROBABILITIES}
+    hashes = [bytes([index % distinct]) for index in range(40)]
+    report = compare("a", outputs, outputs, clip_hashes=hashes)
+    assert report.weak == weak
+    print_parity([report])
+    told = capsys.readouterr().out.splitlines()[0]
+    words = ", a weak proof (fewer than 32)" if weak else ""
+    assert told == f"a: float32 in , 40 clips, {distinct} distinct{words}"
+
+
+def test_entries_of_earlier_exports_are_shown():
+    outputs = {"logits": PROBABILITIES}
+    (old,) = compare("a", outputs, outputs).to_json()
+    for name in ("distinct_clips", "least_cosine", "largest_distance", "weak"):
+        del old[name]
+    assert "| a | logits | 40 | 0.0e+00 | 0.0e+00 | 1.000000 |  |  |" in to_markdown(
+        [old]
     )
 
 

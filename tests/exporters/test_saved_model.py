@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from keras_dynamonet.exporters.saved_model import (
     export_saved_model,
     lint,
 )
+from keras_dynamonet.exporters.sidecar import sidecar_path
 from keras_dynamonet.exporters.source import ExportSource
 from keras_dynamonet.exporters.warm_up import FILE
 from tests.exporters.networks import moving_clips, tiny_network
@@ -58,6 +60,24 @@ def test_comparing_once_more_takes_every_signature(source, exported):
     assert [(entry.output, entry.clips) for entry in report.entries] == [
         (entry.output, entry.clips) for entry in exported.parity.entries
     ]
+
+
+def test_signatures_that_the_sidecar_does_not_list_are_refused(
+    source, exported, tmp_path
+):
+    path = tmp_path / "model"
+    shutil.copytree(exported.path, path)
+    sidecar = json.loads(exported.sidecar.read_text())
+    sidecar["signatures"].remove("embed")
+    sidecar_path(path).write_text(json.dumps(sidecar))
+    with pytest.raises(
+        UserError, match="model: has signatures that model.json does not"
+    ):
+        compare_artefact(source, path)
+    (path / "assets.extra").mkdir(exist_ok=True)
+    (path / "assets.extra" / "more").write_text("more")
+    with pytest.raises(UserError, match="is not the SavedModel that model.json descri"):
+        compare_artefact(source, path)
 
 
 def test_a_network_without_classes_embeds(tmp_path):
@@ -227,7 +247,24 @@ def test_a_tensorflow_without_the_c_api_is_one_line(exported, tmp_path, monkeypa
         SavedModelRunner(exported.path).run("embed", {})
 
 
-def test_damaged_model_is_an_error(tmp_path):
-    (tmp_path / "saved_model.pb").write_bytes(b"")
-    with pytest.raises((ServingError, IndexError)):
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "saved_model.pb: No such file or directory"),
+        (b"", "saved_model.pb is damaged: it holds no graph"),
+        (b"\xff garbage", "saved_model.pb is damaged"),
+    ],
+)
+def test_damaged_model_is_an_error(content, message, tmp_path):
+    if content is not None:
+        (tmp_path / "saved_model.pb").write_bytes(content)
+    with pytest.raises(ServingError, match=message):
         ServedModel(tmp_path)
+    with pytest.raises(UserError, match=f"TensorFlow cannot run it: {message}"):
+        SavedModelRunner(tmp_path).run("embed", {})
+
+
+def test_unknown_signatures_are_an_error(served):
+    for signature, inputs in (("classify", {}), ("embed", {"frames": np.zeros(1)})):
+        with pytest.raises(ServingError, match=f"it has no signature {signature}"):
+            served.run(signature, inputs)

@@ -253,6 +253,7 @@ def test_serve_client_needs_a_sidecar(tmp_path, capsys):
         (None, "cannot be read: No such file"),
         ("{", "is no JSON file"),
         ('{"format": "onnx"}', "is not the sidecar of a SavedModel"),
+        ('{"format": "saved_model"}', "a SavedModel: it lacks `clip_frames`, `frame"),
     ):
         if content is not None:
             path.write_text(content)

@@ -1,0 +1,112 @@
+import contextlib
+import json
+
+import numpy as np
+import pytest
+
+from keras_dynamonet.exporters import accuracy, comparison
+from keras_dynamonet.exporters.sidecar import sidecar_path
+from keras_dynamonet.exporters.signature import make_reference
+from keras_dynamonet.exporters.source import open_run
+from tests.cli.command import exit_status
+from tests.exporters.networks import moving_clips, tiny_network
+from tests.exporters.written_artefacts import write_artefact
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """A `.keras` file and clips."""
+    folder = tmp_path_factory.mktemp("saved")
+    tiny_network().save(folder / "net.keras")
+    np.save(folder / "clips.npy", moving_clips(36, 4, 16))
+    return folder / "net.keras", folder / "clips.npy"
+
+
+@pytest.fixture
+def runtime(monkeypatch):
+    """Runs every artefact as the network itself, but none called `bad`."""
+
+    def start(model):
+        reference = make_reference(model, ["logits"])
+
+        def open_artefact(path, format):
+            if path.stem == "bad":
+                raise RuntimeError("no such operator\nin a long text")
+            return contextlib.nullcontext((reference, "runtime 1"))
+
+        for module in (comparison, accuracy):
+            monkeypatch.setattr(module, "open_artefact", open_artefact)
+
+    return start
+
+
+def test_one_bad_artefact_does_not_stop_the_others(saved, runtime, tmp_path, capsys):
+    runtime(tiny_network())
+    paths = [tmp_path / f"{name}.onnx" for name in ("gone", "torn", "bad", "good")]
+    for path in paths[1:]:
+        write_artefact(path)
+    sidecar_path(paths[1]).write_text("{}")
+    out = tmp_path / "out"
+    out.mkdir()
+    old = {"artefact": "gone.onnx", "passed": True}
+    (out / "parity.json").write_text(json.dumps({"entries": [old]}))
+    words = ["compare", saved[0], *paths, "--data", saved[1], "--out", out]
+    assert exit_status(*words, "--json") == 1
+    printed = capsys.readouterr()
+    document = json.loads(printed.out)
+    assert [e["artefact"] for e in document["parity"]] == ["good.onnx"]
+    assert document["parity"][0]["passed"]
+    for error, message in zip(
+        document["errors"],
+        (
+            "gone.onnx: no such artefact",
+            "torn.onnx.json: is not the sidecar of an artefact: it lacks `format`",
+            "bad.onnx: RuntimeError: no such operator",
+        ),
+        strict=True,
+    ):
+        assert message in error and "\n" not in error
+        assert message in " ".join(printed.err.split())
+    entries = json.loads((out / "parity.json").read_text())["entries"]
+    assert [e["artefact"] for e in entries] == ["good.onnx"]
+    assert exit_status("compare", saved[0], paths[3], "--data", saved[1]) == 0
+    assert "good.onnx: float32 in runtime 1, 36 clips" in capsys.readouterr().out
+
+
+def test_the_network_is_not_loaded_for_nothing(tmp_path, capsys):
+    words = ["compare", tmp_path / "none", tmp_path / "a.onnx", "--json"]
+    assert exit_status(*words) == 1
+    document = json.loads(capsys.readouterr().out)
+    assert (document["parity"], document["accuracy"]) == ([], [])
+    assert len(document["errors"]) == 1
+
+
+def test_accuracy_goes_on_after_an_artefact_without_classes(
+    trained_run, runtime, monkeypatch, tmp_path, capsys
+):
+    run = trained_run.run.path
+    runtime(open_run(run).model)
+    paths = [tmp_path / f"{name}.onnx" for name in ("blind", "good")]
+    write_artefact(paths[0], outputs=("embedding",))
+    write_artefact(paths[1])
+    assert exit_status("compare", run, *paths, "--accuracy", "--json") == 1
+    document = json.loads(capsys.readouterr().out)
+    assert {e["artefact"] for e in document["parity"]} == {"blind.onnx", "good.onnx"}
+    assert [e["artefact"] for e in document["accuracy"]] == ["good.onnx"]
+    (error,) = document["errors"]
+    assert "blind.onnx: gives neither probabilities nor logits" in error
+
+
+def test_few_clips_are_a_weak_proof(saved, runtime, tmp_path, capsys):
+    runtime(tiny_network())
+    path = write_artefact(tmp_path / "good.onnx")
+    words = ["compare", saved[0], path, "--data", saved[1], "--clips", "3"]
+    assert exit_status(*words) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "runtime 1, 3 clips, a weak proof (fewer than 32)" in told
+
+
+def test_a_split_without_accuracy_is_bad_usage(saved, tmp_path, capsys):
+    words = ["compare", saved[0], tmp_path / "a.onnx", "--split", "test"]
+    assert exit_status(*words) == 2
+    assert "--split is for --accuracy" in capsys.readouterr().err
