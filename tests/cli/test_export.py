@@ -50,7 +50,7 @@ def export(saved, *arguments):
     return main(["export", str(path), "--data", str(clips), *map(str, arguments)])
 
 
-def bad_graph(path):
+def bad_graph(*_):
     raise UserError("a graph that no server takes")
 
 
