@@ -13,6 +13,7 @@ import numpy as np
 from keras_dynamonet.errors import MissingExtraError, UserError
 from keras_dynamonet.exporters.artefact import ExportResult, export_artefact
 from keras_dynamonet.exporters.folding import fold
+from keras_dynamonet.exporters.formats import FORMATS
 from keras_dynamonet.exporters.parity import ParityReport
 from keras_dynamonet.exporters.runtimes import load_onnxruntime
 from keras_dynamonet.exporters.signature import INPUT, make_inference_function
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     import onnx
 
 OPSETS = (17, 18)
-PRECISIONS = ("float32", "float16", "int8")
 PACKAGES = ("onnx", "onnxruntime", "tf2onnx")
 
 
@@ -85,10 +85,7 @@ def check_options(*, precision: str = "float32", opset: int = 17) -> None:
         MissingExtraError: If the extra `onnx` is not installed.
     """
     require_onnx()
-    if precision not in PRECISIONS:
-        raise UserError(
-            f"ONNX files come in {', '.join(PRECISIONS)}, not in {precision}."
-        )
+    FORMATS["onnx"].check_precision(precision)
     _check_opset(opset)
 
 

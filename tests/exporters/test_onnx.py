@@ -271,7 +271,7 @@ def test_other_opsets_are_refused(source, opset):
 
 
 def test_other_precisions_are_refused(source, tmp_path):
-    with pytest.raises(UserError, match="come in float32, float16, int8, not in bfl"):
+    with pytest.raises(UserError, match="comes in float32, float16, int8, not in bfl"):
         export_onnx(source, tmp_path / "model.onnx", precision="bfloat16")
 
 

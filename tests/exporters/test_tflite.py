@@ -251,7 +251,7 @@ def test_dead_and_faint_layers_load(tmp_path):
 
 def test_options_are_checked(source, tmp_path):
     target = tmp_path / "model.tflite"
-    with pytest.raises(UserError, match="come in float32, float16.*not in bfloat16"):
+    with pytest.raises(UserError, match="comes in float32, float16.*not in bfloat16"):
         export_tflite(source, target, precision="bfloat16")
     with pytest.raises(UserError, match="at least 1 clip. Received: 0"):
         export_tflite(source, target, batch=0)
