@@ -148,7 +148,7 @@ def convert(
             uncut=_names(folded, MotionDescriptor),
         )
         content = quantise(content, ranges, parts)
-        check_int8(content, parts)
+        check_int8(content)
     check_builtin(content)
     return content
 
