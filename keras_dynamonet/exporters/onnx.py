@@ -101,14 +101,16 @@ def convert(
         opset: 17 or 18.
 
     Raises:
-        UserError: If the opset is unknown or the graph is not valid.
+        UserError: If the opset is unknown, the graph is not valid, or a convolution of
+            the backbone does not compute in the precision.
         MissingExtraError: If the extra `onnx` is not installed.
     """
     require_onnx()
-    from keras_dynamonet.exporters.onnx_graph import check, tidy
+    from keras_dynamonet.exporters.onnx_graph import check, three_dimensional, tidy
     from keras_dynamonet.exporters.onnx_precision import (
         HALF_TYPES,
         cast_backbone,
+        check_precision,
         quantise_backbone,
     )
 
@@ -122,10 +124,13 @@ def convert(
     )
     model = tidy(_convert_graph(folded, source.outputs, opset), _metadata(source))
     check(model)
+    backbone = [node.name for node in three_dimensional(model.graph)]
     if precision == "int8":
         model = quantise_backbone(model, source.clips.to_calibrate_with())
     elif precision in HALF_TYPES:
         model = cast_backbone(model, precision)
+    if precision != "float32":
+        check_precision(model, backbone, precision)
     if precision != "bfloat16":
         check(model)
     return model

@@ -17,6 +17,7 @@ onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 pytest.importorskip("tf2onnx")
 
+from keras_dynamonet.exporters import onnx_precision  # noqa: E402
 from keras_dynamonet.exporters.onnx import (  # noqa: E402
     convert,
     export_onnx,
@@ -32,6 +33,7 @@ from keras_dynamonet.exporters.onnx_graph import (  # noqa: E402
 from keras_dynamonet.exporters.onnx_kernels import take_out_kernels  # noqa: E402
 from keras_dynamonet.exporters.onnx_precision import (  # noqa: E402
     cast_backbone,
+    check_precision,
     convolution_types,
     quantise_backbone,
 )
@@ -197,6 +199,19 @@ def test_int8_quantises_every_convolution(source, tmp_path):
         if node.op_type == "QuantizeLinear":
             assert constants[node.input[2]].dtype == np.int8
             assert not constants[node.input[2]].any()
+
+
+def test_convolutions_that_the_quantiser_leaves_are_refused(source, monkeypatch):
+    monkeypatch.setattr(
+        onnx_precision, "quantise_backbone", lambda model, clips: cast_backbone(model)
+    )
+    with pytest.raises(UserError, match="17 of 17 convolutions .* are not int8: stem"):
+        convert(source, precision="int8")
+
+
+def test_lower_precision_needs_convolutions(model):
+    with pytest.raises(UserError, match="are not float16: there are none"):
+        check_precision(model, [], "float16")
 
 
 def scales(model, clips):
