@@ -11,7 +11,7 @@ from keras_dynamonet.cli.output import (
     result_console,
     say,
 )
-from keras_dynamonet.errors import UserError
+from keras_dynamonet.errors import UsageError
 from keras_dynamonet.exporters.formats import FORMATS, plan
 from keras_dynamonet.trained_models import shipped_models
 
@@ -21,6 +21,7 @@ examples:
   dynamonet export runs/first --serving serving --model-name actions
   dynamonet export runs/first --format onnx --precision float32,float16,int8
 """
+_MODEL_NAME = "dynamonet"
 _OPTIONS = tuple(dict.fromkeys(o for entry in FORMATS.values() for o in entry.options))
 
 
@@ -110,9 +111,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument(
         "--model-name",
-        default="dynamonet",
         metavar="NAME",
-        help="serving: name of the model in requests (default: dynamonet)",
+        help=f"serving: name of the model in requests (default: {_MODEL_NAME})",
     )
     parser.add_argument(
         "--model-version",
@@ -179,43 +179,34 @@ def run(arguments: argparse.Namespace) -> int:
     }
     if "compute_capabilities" in options:
         options["compute_capabilities"] = tuple(options["compute_capabilities"])
-    formats = arguments.format or ([] if arguments.serving else ["saved_model", "onnx"])
-    # A served model is a SavedModel: the same precisions and options.
-    jobs = plan(formats or ["saved_model"], arguments.precision, tuple(options))
-    jobs = jobs if formats else []
-    precisions = [precision for _, precision in jobs]
-    if arguments.calibration_clips and "int8" not in precisions:
-        raise UserError("--calibration-clips is for --precision int8 alone.")
+    jobs = _plan(arguments, tuple(options))
     load_tensorflow(verbose=arguments.verbose)
     from keras_dynamonet.exporters.job import JobResult, check_jobs, run_jobs
+    from keras_dynamonet.exporters.signature import check_outputs
     from keras_dynamonet.training.trained_model import model_file
 
+    if arguments.outputs is not None:
+        check_outputs(arguments.outputs)
     file = model_file(arguments.model)
     folder = _default_folder(Path(arguments.model), file)
     folder = Path(arguments.out) if arguments.out else folder
+    shared = {"options": options, "overwrite": arguments.overwrite}
     if jobs:
-        check_jobs(
-            jobs,
-            folder,
-            arguments.name,
-            options=options,
-            overwrite=arguments.overwrite,
-        )
+        check_jobs(jobs, folder, arguments.name, **shared)
     if arguments.serving:
         _check_serving(arguments)
-    source = _open_source(arguments, precisions)
+    source = _open_source(arguments, [precision for _, precision in jobs])
     done = JobResult((), (), ())
     if jobs:
         done = run_jobs(
             source,
             jobs,
             folder,
-            options=options,
-            overwrite=arguments.overwrite,
             progress=lambda name: say(f"Exporting {folder / name}"),
+            **shared,
         )
     if arguments.serving:
-        done = done + _serve(source, arguments)
+        done += _serve(source, arguments)
     if arguments.json:
         print_json(_document(done))
     else:
@@ -223,42 +214,67 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if done.errors else 0
 
 
-def _check_serving(arguments):
-    from keras_dynamonet.exporters.artefact import check_target
-    from keras_dynamonet.exporters.job import check_folder
-    from keras_dynamonet.exporters.serving import require_serving, version_path
+def _plan(arguments, options):
+    """The artefacts to make; none if only TensorFlow Serving is asked for.
 
+    Raises:
+        UsageError: If the arguments contradict each other.
+    """
+    if not arguments.serving:
+        for name in ("model_name", "model_version"):
+            if getattr(arguments, name) is not None:
+                flag = name.replace("_", "-")
+                raise UsageError(f"--{flag} is for --serving alone.")
+    formats = arguments.format
+    if formats is None:
+        # A served model is a SavedModel: the same precisions and options.
+        formats = ["saved_model"] if arguments.serving else ["saved_model", "onnx"]
+    jobs = plan(formats, arguments.precision, options)
+    if arguments.serving and arguments.format is None:
+        jobs = []
+    precisions = [precision for _, precision in jobs]
+    if arguments.calibration_clips and "int8" not in precisions:
+        raise UsageError("--calibration-clips is for --precision int8 alone.")
+    return jobs
+
+
+def _check_serving(arguments):
+    from keras_dynamonet.exporters.job import check_folder
+    from keras_dynamonet.exporters.serving import check_version, require_serving
+
+    target = _version_path(arguments)
     require_serving()
-    target = version_path(
-        Path(arguments.serving), arguments.model_name, arguments.model_version
-    )
-    check_target(target, overwrite=arguments.overwrite)
-    check_folder(Path(arguments.serving))
+    check_version(target, overwrite=arguments.overwrite)
+    check_folder(Path(arguments.serving), "--serving")
 
 
 def _serve(source, arguments):
-    from keras_dynamonet.exporters.job import JobResult, record
-    from keras_dynamonet.exporters.serving import export_serving, version_path
+    from keras_dynamonet.exporters.job import run_job
+    from keras_dynamonet.exporters.serving import export_serving
 
     say(f"Exporting for TensorFlow Serving to {arguments.serving}")
-    folder, reports = Path(arguments.serving), []
-    target = version_path(folder, arguments.model_name, arguments.model_version)
-    try:
-        result = export_serving(
+    target = _version_path(arguments)
+
+    def export(on_report):
+        return export_serving(
             source,
             arguments.serving,
-            name=arguments.model_name,
-            version=arguments.model_version,
+            name=target.parent.name,
+            version=int(target.name),
             overwrite=arguments.overwrite,
-            on_report=reports.append,
+            on_report=on_report,
         )
-    except UserError as error:
-        say(f"error: {error}")
-        done = JobResult((), tuple(reports), (str(error),))
-    else:
-        done = JobResult((result,), tuple(reports), ())
-    record(folder, target, reports, source=source.clips.source)
-    return done
+
+    return run_job(
+        export, Path(arguments.serving), target, clips_from=source.clips.source
+    )
+
+
+def _version_path(arguments):
+    from keras_dynamonet.exporters.serving import version_path
+
+    name = _MODEL_NAME if arguments.model_name is None else arguments.model_name
+    return version_path(Path(arguments.serving), name, arguments.model_version)
 
 
 def _open_source(arguments, precisions):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from keras_dynamonet.errors import MissingExtraError, UserError
+from keras_dynamonet.errors import MissingExtraError, UsageError
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,26 @@ class Format:
         if not any(all(map(_is_installed, group)) for group in self.packages):
             raise MissingExtraError(f"--format {self.name}", self.extra)
         return getattr(importlib.import_module(self.module), self.function)
+
+    def check_precision(self, precision: str) -> None:
+        """Checks that the format comes in a precision.
+
+        Raises:
+            UsageError: If it does not.
+        """
+        if precision in self.precisions:
+            return
+        others = [e.name for e in FORMATS.values() if precision in e.precisions]
+        if not others:
+            known = {name for entry in FORMATS.values() for name in entry.precisions}
+            raise UsageError(
+                f"There is no precision {precision!r}. "
+                f"Choose from: {', '.join(sorted(known))}."
+            )
+        raise UsageError(
+            f"{self.name} comes in {', '.join(self.precisions)}, not in {precision}. "
+            f"For {precision} use: {', '.join(others)}."
+        )
 
     def check(self, precision: str, options: Mapping[str, Any]) -> None:
         """Checks what can be checked before any work is done.
@@ -132,7 +152,7 @@ def plan(
         options: Names of the options that were given.
 
     Raises:
-        UserError: If a name is unknown, a format does not come in a precision, or an
+        UsageError: If a name is unknown, a format does not come in a precision, or an
             option belongs to none of the formats.
 
     Example:
@@ -141,35 +161,23 @@ def plan(
     [('onnx', 'int8')]
     """
     formats, precisions = list(dict.fromkeys(formats)), list(dict.fromkeys(precisions))
-    known = {name for entry in FORMATS.values() for name in entry.precisions}
+    if not formats or not precisions:
+        raise UsageError("Name at least one format and one precision.")
     for name in formats:
         if name not in FORMATS:
-            raise UserError(
+            raise UsageError(
                 f"There is no format {name!r}. Choose from: {', '.join(FORMATS)}."
             )
-    for precision in precisions:
-        if precision not in known:
-            raise UserError(
-                f"There is no precision {precision!r}. "
-                f"Choose from: {', '.join(sorted(known))}."
-            )
-    if not formats or not precisions:
-        raise UserError("Name at least one format and one precision.")
-    for name in formats:
-        for precision in precisions:
-            if precision not in FORMATS[name].precisions:
-                others = [e.name for e in FORMATS.values() if precision in e.precisions]
-                raise UserError(
-                    f"{name} comes in {', '.join(FORMATS[name].precisions)}, not in "
-                    f"{precision}. For {precision} use: {', '.join(others)}."
-                )
+    jobs = [(FORMATS[name], precision) for name in formats for precision in precisions]
+    for entry, precision in jobs:
+        entry.check_precision(precision)
     for option in options:
         takers = [entry.name for entry in FORMATS.values() if option in entry.options]
         if not set(takers) & set(formats):
-            raise UserError(
+            raise UsageError(
                 f"--{option.replace('_', '-')} is for {' and '.join(takers)} only."
             )
-    return [(FORMATS[name], precision) for name in formats for precision in precisions]
+    return jobs
 
 
 def target_paths(

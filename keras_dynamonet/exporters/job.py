@@ -8,13 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from keras_dynamonet.errors import UserError
-from keras_dynamonet.exporters.artefact import ExportResult, check_target, label_of
+from keras_dynamonet.errors import UsageError, UserError
+from keras_dynamonet.exporters.artefact import (
+    ExportResult,
+    check_target,
+    label_of,
+)
 from keras_dynamonet.exporters.formats import Format, target_paths
 from keras_dynamonet.exporters.parity import ParityReport
 from keras_dynamonet.exporters.parity_report import FILE_NAME, write_parity
+from keras_dynamonet.exporters.sidecar import sidecar_path
 from keras_dynamonet.exporters.source import ExportSource
 
+_REPORTS = (FILE_NAME, Path(FILE_NAME).with_suffix(".md").name)
 _logger = logging.getLogger(__name__)
 
 
@@ -48,36 +54,57 @@ def check_jobs(
     options: Mapping[str, Any] | None = None,
     overwrite: bool,
 ) -> None:
-    """Checks everything that can be wrong before any work is done.
+    """Checks everything that can be wrong before any work is done; writes nothing.
+
+    Args:
+        jobs: As for :func:`run_jobs`.
+        folder: As for :func:`run_jobs`.
+        name: Base of the file names.
+        options: As for :func:`run_jobs`.
+        overwrite: As for :func:`run_jobs`.
 
     Raises:
+        UsageError: If the name makes no file names, or that of a report.
         UserError: If an extra is missing, an option is impossible here, a target
             exists, or the folder cannot be written.
     """
-    for entry, precision in jobs:
-        entry.check(precision, options or {})
     if not re.fullmatch(r"\w[\w.-]*", name):
-        raise UserError(
+        raise UsageError(
             f"--name {name!r}: use letters, digits, - and _ for the names of files."
         )
-    for path in target_paths(Path(folder), name, jobs):
-        check_target(path, overwrite=overwrite)
+    targets = target_paths(Path(folder), name, jobs)
+    for path in (path for target in targets for path in (target, sidecar_path(target))):
+        # Some file systems take capitals for small letters.
+        if path.name.lower() in _REPORTS:
+            raise UsageError(
+                f"--name {name}: {path.name} is the name of the parity report. Choose "
+                "another."
+            )
+    for entry, precision in jobs:
+        entry.check(precision, options or {})
+    for target in targets:
+        check_target(target, overwrite=overwrite)
     check_folder(Path(folder))
 
 
-def check_folder(folder: Path) -> None:
-    """Checks that a folder can be written, and makes it.
+def check_folder(folder: Path, option: str = "--out") -> None:
+    """Checks that a folder can be written, or made; it is not made here.
+
+    Args:
+        folder: The folder.
+        option: What names it on the command line.
 
     Raises:
         UserError: If it cannot.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{folder}: cannot be made: {error.strerror}.") from error
-    if not os.access(folder, os.W_OK):
+    place = Path(os.path.abspath(folder))
+    while not os.path.lexists(place):
+        place = place.parent
+    if not place.is_dir():
+        raise UserError(f"{folder}: cannot be made: {place} is not a folder.")
+    if not os.access(place, os.W_OK):
         raise UserError(
-            f"{folder}: cannot be written (read-only). Choose another with --out."
+            f"{folder}: cannot be written (read-only). Choose another with {option}."
         )
 
 
@@ -94,7 +121,8 @@ def run_jobs(
 
     Args:
         source: The network and the clips.
-        jobs: From :func:`~keras_dynamonet.exporters.formats.plan`.
+        jobs: From :func:`~keras_dynamonet.exporters.formats.plan`; what can be wrong
+            with them :func:`check_jobs` tells before any work is done.
         folder: Where the artefacts, `parity.json` and `parity.md` go.
         options: Options of the formats by name; each format takes its own.
         overwrite: Whether artefacts may exist; one whose successor fails is removed.
@@ -102,39 +130,62 @@ def run_jobs(
 
     Returns:
         What was made, compared and refused.
-
-    Raises:
-        UserError: As :func:`check_jobs`.
     """
     folder = Path(folder)
-    options = options or {}
-    check_jobs(jobs, folder, source.name, options=options, overwrite=overwrite)
-    results, reports, errors = [], [], []
+    done = JobResult((), (), ())
     for (entry, precision), target in zip(
         jobs, target_paths(folder, source.name, jobs), strict=True
     ):
         if progress is not None:
             progress(target.name)
-        compared = len(reports)
-        own = entry.own(options)
+        own = entry.own(options or {})
         if len(entry.precisions) > 1:
             own["precision"] = precision
-        try:
-            result = entry.exporter()(
-                source, target, overwrite=overwrite, on_report=reports.append, **own
+
+        def export(on_report, entry=entry, target=target, own=own):
+            return entry.exporter()(
+                source, target, overwrite=overwrite, on_report=on_report, **own
             )
-        except UserError as error:
-            _logger.error("%s", error)
-            errors.append(str(error))
-        except Exception as error:  # of one of many libraries
-            _logger.debug("%s", target, exc_info=True)
-            reason = (str(error).strip() or "no reason given").splitlines()[0]
-            errors.append(f"{target}: {type(error).__name__}: {reason}")
-            _logger.error("%s", errors[-1])
-        else:
-            results.append(result)
-        # At once: a later export may be interrupted.
-        record(folder, target, reports[compared:], source=source.clips.source)
+
+        # Reported at once: a later export may be interrupted.
+        done += run_job(export, folder, target, clips_from=source.clips.source)
+    return done
+
+
+def run_job(
+    export: Callable[[Callable[[ParityReport], None]], ExportResult],
+    folder: Path,
+    target: Path,
+    *,
+    clips_from: str,
+) -> JobResult:
+    """Makes one artefact; a failure is logged and returned, not raised.
+
+    Args:
+        export: Makes it. Takes the function that gets the comparison.
+        folder: Where `parity.json` and `parity.md` go.
+        target: The artefact.
+        clips_from: Where the clips come from, for the report.
+
+    Returns:
+        What was made, compared or refused.
+    """
+    results, reports, errors = [], [], []
+    try:
+        results.append(export(reports.append))
+    except UserError as error:
+        errors.append(str(error))
+    except Exception as error:  # of one of many libraries
+        _logger.debug("%s", target, exc_info=True)
+        reason = (str(error).strip() or "no reason given").splitlines()[0]
+        errors.append(f"{target}: {type(error).__name__}: {reason}")
+    try:
+        record(folder, target, reports, source=clips_from)
+    except OSError as error:
+        reason = error.strerror or error
+        errors.append(f"{folder / FILE_NAME}: cannot be written: {reason}.")
+    for error in errors:
+        _logger.error("%s", error)
     return JobResult(tuple(results), tuple(reports), tuple(errors))
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from keras_dynamonet.errors import MissingExtraError, UserError
 from keras_dynamonet.exporters.artefact import ExportResult, export_artefact
 from keras_dynamonet.exporters.folding import fold
+from keras_dynamonet.exporters.formats import FORMATS
 from keras_dynamonet.exporters.parity import ParityReport
 from keras_dynamonet.exporters.runtimes import load_onnxruntime
 from keras_dynamonet.exporters.signature import INPUT, make_inference_function
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     import onnx
 
 OPSETS = (17, 18)
-PRECISIONS = ("float32", "float16", "int8")
 PACKAGES = ("onnx", "onnxruntime", "tf2onnx")
 
 
@@ -85,10 +85,7 @@ def check_options(*, precision: str = "float32", opset: int = 17) -> None:
         MissingExtraError: If the extra `onnx` is not installed.
     """
     require_onnx()
-    if precision not in PRECISIONS:
-        raise UserError(
-            f"ONNX files come in {', '.join(PRECISIONS)}, not in {precision}."
-        )
+    FORMATS["onnx"].check_precision(precision)
     _check_opset(opset)
 
 
@@ -104,14 +101,16 @@ def convert(
         opset: 17 or 18.
 
     Raises:
-        UserError: If the opset is unknown or the graph is not valid.
+        UserError: If the opset is unknown, the graph is not valid, or a convolution of
+            the backbone does not compute in the precision.
         MissingExtraError: If the extra `onnx` is not installed.
     """
     require_onnx()
-    from keras_dynamonet.exporters.onnx_graph import check, tidy
+    from keras_dynamonet.exporters.onnx_graph import check, three_dimensional, tidy
     from keras_dynamonet.exporters.onnx_precision import (
         HALF_TYPES,
         cast_backbone,
+        check_precision,
         quantise_backbone,
     )
 
@@ -125,10 +124,13 @@ def convert(
     )
     model = tidy(_convert_graph(folded, source.outputs, opset), _metadata(source))
     check(model)
+    backbone = [node.name for node in three_dimensional(model.graph)]
     if precision == "int8":
         model = quantise_backbone(model, source.clips.to_calibrate_with())
     elif precision in HALF_TYPES:
         model = cast_backbone(model, precision)
+    if precision != "float32":
+        check_precision(model, backbone, precision)
     if precision != "bfloat16":
         check(model)
     return model

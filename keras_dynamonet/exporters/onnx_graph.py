@@ -183,16 +183,6 @@ def remove_attribute(node: onnx.NodeProto, name: str) -> None:
             node.attribute.remove(item)
 
 
-def weight_bytes(model: onnx.ModelProto) -> int:
-    """Bytes of all constants."""
-    sizes = (
-        math.prod(tensor.dims)
-        * helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
-        for tensor in model.graph.initializer
-    )
-    return sum(sizes)
-
-
 def _only_users(graph, name):
     return [node for node in graph.node if name in node.input]
 

@@ -8,13 +8,14 @@ for normal equations and for frames, and all of it is a small part of the time.
 import contextlib
 import logging
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from keras_dynamonet.errors import UserError
 from keras_dynamonet.exporters.onnx_graph import three_dimensional
 from keras_dynamonet.exporters.signature import INPUT
 
@@ -156,6 +157,28 @@ def convolution_types(model: onnx.ModelProto) -> dict[str, str]:
             number = types[node.input[1]]
             found[node.name] = TensorProto.DataType.Name(number).lower()
     return {name: {"float": "float32"}.get(kind, kind) for name, kind in found.items()}
+
+
+def check_precision(
+    model: onnx.ModelProto, names: Collection[str], precision: str
+) -> None:
+    """Checks that convolutions compute in a precision; a quantiser may leave some.
+
+    Args:
+        model: The model.
+        names: Names of the convolutions.
+        precision: `"float16"`, `"bfloat16"` or `"int8"`.
+
+    Raises:
+        UserError: If one does not, or there is none.
+    """
+    types = convolution_types(model)
+    others = [name for name in names if types.get(name) != precision]
+    if others or not names:
+        raise UserError(
+            f"{len(others)} of {len(names)} convolutions of the ONNX graph are not "
+            f"{precision}: {', '.join(others[:3]) or 'there are none'}."
+        )
 
 
 @contextlib.contextmanager

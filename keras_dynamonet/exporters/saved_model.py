@@ -20,7 +20,6 @@ from keras_dynamonet.exporters.c_api_client import (
     read_meta_graph,
     runtime_name,
 )
-from keras_dynamonet.exporters.encoded_frames import decode_clips
 from keras_dynamonet.exporters.folding import fold, in_float32
 from keras_dynamonet.exporters.parity import Pairs, ParityReport
 from keras_dynamonet.exporters.saved_model_graph import (
@@ -66,8 +65,8 @@ def export_saved_model(
     - `serving_default`: `clip`, uint8 `(batch, T, height, width, 3)`, to the outputs
       chosen in `source`.
     - `serve_float`: the same from float32 in [0, 255].
-    - `classify_bytes`: `frames`, strings `(batch, T)` of JPEG pictures of any size, to
-      `probabilities` and `logits`.
+    - `classify_bytes`: `frames`, strings `(batch, T)` of JPEG or PNG pictures of any
+      size, to `probabilities` and `logits`.
     - `embed`: `clip` to `embedding`.
     - `predict_frames`: `clip` to `next_frame` and `motion_filters`.
 
@@ -92,7 +91,7 @@ def export_saved_model(
         def write(path):
             _save(source, path)
             gc.collect()  # the graphs of a large network fill gigabytes
-            lint(path)
+            lint(path, target)
             return {
                 "signatures": list(signatures_of(source)),
                 "warm_up_requests": write_warm_up(path, _examples(source)),
@@ -170,33 +169,38 @@ class SavedModelRunner:
         return signature != self._signature and size_of(self.path) > _LARGE_BYTES
 
 
-def lint(path: str | os.PathLike) -> None:
+def lint(path: str | os.PathLike, target: str | os.PathLike | None = None) -> None:
     """Checks that TensorFlow Serving would accept a SavedModel.
 
     The server refuses functions that must be compiled by XLA unless it is started with
     experimental flags.
 
+    Args:
+        path: The folder of the SavedModel.
+        target: What messages call it. Default: `path`.
+
     Raises:
         UserError: If there is such a function, or a variable.
     """
+    target = path if target is None else target
     graph = read_meta_graph(path).graph_def
     functions = graph.library.function
     for function in functions:
         if function.attr["_XlaMustCompile"].b:
             raise UserError(
-                f"{path}: the function {function.signature.name} must be compiled by "
+                f"{target}: the function {function.signature.name} must be compiled by "
                 "XLA, which TensorFlow Serving refuses."
             )
     nodes = [*graph.node, *(node for f in functions for node in f.node_def)]
     for node in nodes:
         if node.attr["_XlaMustCompile"].b:
             raise UserError(
-                f"{path}: the node {node.name} must be compiled by XLA, which "
+                f"{target}: the node {node.name} must be compiled by XLA, which "
                 "TensorFlow Serving refuses."
             )
         if node.op in ("VarHandleOp", "VariableV2"):
             raise UserError(
-                f"{path}: holds the variable {node.name}; weights must be constants."
+                f"{target}: holds the variable {node.name}; weights must be constants."
             )
 
 
@@ -256,15 +260,11 @@ def compare_signatures(
         outputs: Those of its `serve_float`.
         run: From a signature and its inputs to outputs by name.
     """
-    import tensorflow as tf
-
     clips = source.clips.parity[:_OTHER_CLIPS]
     reference = make_reference(in_float32(source.model), OUTPUTS)
     expected = reference(clips)
-    encoded = encode_jpeg(clips)
-    frames = tf.constant(encoded.tolist())
-    decoded = decode_clips(frames, *clips.shape[2:4]).numpy()
-    from_bytes = make_reference(in_float32(source.model), CLASS_OUTPUTS)(decoded)
+    encoded, shown = _pictures(clips)
+    from_bytes = make_reference(in_float32(source.model), CLASS_OUTPUTS)(shown)
     requests = {
         "serve_float": ({"clip": clips.astype("float32")}, outputs, expected),
         "classify_bytes": ({"frames": encoded}, CLASS_OUTPUTS, from_bytes),
@@ -279,3 +279,22 @@ def compare_signatures(
         for name in names:
             pairs[f"{signature}/{name}"] = values[name], received.get(name)
     return pairs
+
+
+def _pictures(clips):
+    """Clips as clients send them, and the pixels that they then hold.
+
+    Nothing that the SavedModel decodes with is asked for the pixels: every other clip
+    is sent without loss, as PNG, and the rest as JPEG that OpenCV decodes.
+    """
+    import cv2
+
+    encoded, shown = encode_jpeg(clips), clips.copy()
+    for place in np.ndindex(encoded.shape):
+        if place[0] % 2:
+            content = np.frombuffer(encoded[place], np.uint8)
+            shown[place] = cv2.imdecode(content, cv2.IMREAD_COLOR)[..., ::-1]
+        else:
+            _, content = cv2.imencode(".png", clips[place][..., ::-1])
+            encoded[place] = content.tobytes()
+    return encoded, shown

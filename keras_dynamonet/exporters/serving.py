@@ -11,16 +11,18 @@ DIR/
 ```
 """
 
+import contextlib
 import importlib.util
 import os
 import re
 from collections.abc import Callable
 from pathlib import Path
 
-from keras_dynamonet.errors import MissingExtraError, UserError
+from keras_dynamonet.errors import MissingExtraError, UsageError, UserError
 from keras_dynamonet.exporters.artefact import ExportResult
 from keras_dynamonet.exporters.parity import ParityReport
 from keras_dynamonet.exporters.saved_model import export_saved_model
+from keras_dynamonet.exporters.sidecar import sidecar_path
 from keras_dynamonet.exporters.source import ExportSource
 from keras_dynamonet.files import atomic_path
 
@@ -110,12 +112,8 @@ def export_serving(
     require_serving()
     folder = Path(folder)
     target = version_path(folder, name, version)
-    # Before any work: the list may be unreadable.
-    models = models_config(folder, name)
-    result = export_saved_model(
-        source, target, overwrite=overwrite, on_report=on_report
-    )
-    sidecar = result.sidecar.relative_to(folder).as_posix()
+    check_version(target, overwrite=overwrite)
+    sidecar = sidecar_path(target).relative_to(folder).as_posix()
     files = {
         "config/batching.config": _BATCHING,
         "config/monitoring.config": _MONITORING,
@@ -125,17 +123,46 @@ def export_serving(
     }
     # What is there already may have been tuned.
     files = {path: text for path, text in files.items() if not (folder / path).exists()}
-    for path, text in {MODELS_CONFIG: models, **files}.items():
-        with atomic_path(folder / path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-    return result
+    files[MODELS_CONFIG] = models_config(folder, name)
+    with contextlib.ExitStack() as written:
+        # On the disk before any work, so that no version is served that the settings
+        # do not tell of; under their names only once there is a version.
+        for path, text in files.items():
+            _write_ahead(folder / path, text, written)
+        return export_saved_model(
+            source, target, overwrite=overwrite, on_report=on_report
+        )
+
+
+def check_version(target: Path, *, overwrite: bool) -> None:
+    """Checks that a version of a model may be written.
+
+    Args:
+        target: From :func:`version_path`.
+        overwrite: Whether it may exist.
+
+    Raises:
+        UserError: If it or its sidecar exists already and `overwrite` is false, or
+            something else than a SavedModel is in its place.
+    """
+    if target.exists() and not (target / "saved_model.pb").is_file():
+        raise UserError(
+            f"{target}: is no SavedModel and is not replaced. Choose another "
+            "--model-version."
+        )
+    for path in (target, sidecar_path(target)):
+        if path.exists() and not overwrite:
+            raise UserError(
+                f"{path}: exists already. Add --overwrite to replace it, or choose "
+                "another --model-version or --serving DIR."
+            )
 
 
 def version_path(folder: Path, name: str, version: int | None = None) -> Path:
     """Where a version of a model lies, by default the next one.
 
     Raises:
-        UserError: If the name cannot be part of an address, or the version is not
+        UsageError: If the name cannot be part of an address, or the version is not
             positive.
 
     Example:
@@ -144,13 +171,13 @@ def version_path(folder: Path, name: str, version: int | None = None) -> Path:
     'serving/models/actions/3'
     """
     if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
-        raise UserError(
+        raise UsageError(
             f"The model cannot be served as {name!r}: use letters, digits, - and _."
         )
     if version is None:
         version = max(_versions(folder / "models" / name), default=0) + 1
     if version < 1:
-        raise UserError(f"A version must be at least 1. Received: {version}")
+        raise UsageError(f"A version must be at least 1. Received: {version}")
     return folder / "models" / name / str(version)
 
 
@@ -190,6 +217,15 @@ def require_serving() -> None:
     """
     if importlib.util.find_spec("tensorflow_serving") is None:
         raise MissingExtraError("TensorFlow Serving", "serving")
+
+
+def _write_ahead(path, text, files):
+    """Writes a file that gets its name when `files` is closed without an error."""
+    try:
+        temporary = files.enter_context(atomic_path(path))
+        temporary.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written: {error.strerror}.") from error
 
 
 def _versions(folder):

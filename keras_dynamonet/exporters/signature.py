@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_dynamonet.errors import UserError
+from keras_dynamonet.errors import UsageError, UserError
 from keras_dynamonet.models.dynamonet import DynamoNet
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def check_outputs(outputs: Sequence[str]) -> tuple[str, ...]:
     """The names as a tuple.
 
     Raises:
-        UserError: If a name is unknown or comes twice, or there is none.
+        UsageError: If a name is unknown or comes twice, or there is none.
 
     Example:
 
@@ -96,11 +96,11 @@ def check_outputs(outputs: Sequence[str]) -> tuple[str, ...]:
     outputs = tuple(outputs)
     unknown = [name for name in outputs if name not in OUTPUTS]
     if unknown:
-        raise UserError(
+        raise UsageError(
             f"No output is called {unknown[0]!r}. Choose from: {', '.join(OUTPUTS)}."
         )
     if not outputs or len(set(outputs)) != len(outputs):
-        raise UserError(
+        raise UsageError(
             "Name each output once, and at least one. "
             f"Received: {', '.join(outputs) or 'none'}."
         )

@@ -40,6 +40,8 @@ class ExportSource:
         sha256: Hash of that file in hex.
         stride: Source frames from one clip frame to the next, where the network has no
             frame rate of its own.
+        short_videos: What clips of videos that are too short are filled up with, see
+            :class:`~keras_dynamonet.data.ClipSpec`.
 
     Example:
 

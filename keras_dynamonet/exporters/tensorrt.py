@@ -10,10 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from keras_dynamonet.errors import UserError
+from keras_dynamonet.errors import UsageError, UserError
 from keras_dynamonet.exporters import onnx as onnx_exporter
 from keras_dynamonet.exporters.artefact import ExportResult, export_artefact
 from keras_dynamonet.exporters.comparison import batch_sizes
+from keras_dynamonet.exporters.formats import FORMATS
 from keras_dynamonet.exporters.parity import ParityReport
 from keras_dynamonet.exporters.source import ExportSource
 from keras_dynamonet.exporters.tensorrt_engine import (
@@ -31,8 +32,6 @@ from keras_dynamonet.exporters.tensorrt_network import (
     with_float_biases,
 )
 from keras_dynamonet.files import atomic_path
-
-PRECISIONS = ("float32", "float16", "bfloat16", "int8")
 
 _MIB = 1 << 20
 # TensorRT-RTX has neither float32 products nor float32 3D convolutions for Turing; the
@@ -74,7 +73,7 @@ class EngineSettings:
 
     def __post_init__(self):
         if not 1 <= self.min_batch <= self.opt_batch <= self.max_batch:
-            raise UserError(
+            raise UsageError(
                 "Batches must be in the order 1 <= min <= opt <= max. "
                 f"Received: {self.min_batch}, {self.opt_batch}, {self.max_batch}"
             )
@@ -182,8 +181,7 @@ def check_options(*, precision: str = "float32", **settings) -> None:
         MissingExtraError: If TensorRT is not installed.
     """
     settings = EngineSettings(**settings)
-    if precision not in PRECISIONS:
-        raise UserError(f"Engines come in {', '.join(PRECISIONS)}, not in {precision}.")
+    FORMATS["tensorrt"].check_precision(precision)
     tensorrt, machine = load_tensorrt(settings.flavour), this_machine()
     targets = _compute_capabilities(tensorrt, settings, machine)
     if precision == "bfloat16" and machine.compute_capability not in targets:

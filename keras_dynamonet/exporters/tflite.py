@@ -10,6 +10,7 @@ import numpy as np
 from keras_dynamonet.errors import MissingExtraError, UserError
 from keras_dynamonet.exporters.artefact import ExportResult, export_artefact
 from keras_dynamonet.exporters.folding import fold
+from keras_dynamonet.exporters.formats import FORMATS
 from keras_dynamonet.exporters.parity import BATCH_SIZES, ParityReport
 from keras_dynamonet.exporters.runtimes import load_litert
 from keras_dynamonet.exporters.signature import make_inference_function
@@ -32,7 +33,6 @@ _WITH_TRAINED_CONVOLUTIONS = (
     FrameMaps,
 )
 
-PRECISIONS = ("float32", "float16", "dynamic_range", "int8")
 SIGNATURE = "serving_default"
 
 # In float XNNPACK is fastest with a 2D convolution for each temporal tap. In INT8 their
@@ -148,7 +148,7 @@ def convert(
             uncut=_names(folded, MotionDescriptor),
         )
         content = quantise(content, ranges, parts)
-        check_int8(content, parts)
+        check_int8(content)
     check_builtin(content)
     return content
 
@@ -192,10 +192,7 @@ def check_options(*, precision: str = "float32", batch: int | None = None) -> No
         MissingExtraError: If the extra `tflite` is not installed.
     """
     require_litert()
-    if precision not in PRECISIONS:
-        raise UserError(
-            f"TFLite files come in {', '.join(PRECISIONS)}, not in {precision}."
-        )
+    FORMATS["tflite"].check_precision(precision)
     if batch is not None and batch < 1:
         raise UserError(f"The batch must be at least 1 clip. Received: {batch}")
 

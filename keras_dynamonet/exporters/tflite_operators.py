@@ -1,9 +1,12 @@
 """What a TFLite file is made of: its operators and the types they compute in."""
 
 import collections
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
+
+import numpy as np
 
 from keras_dynamonet.errors import UserError
 
@@ -125,24 +128,25 @@ def count_operators(content: bytes) -> dict[str, int]:
 
 def list_convolutions(content: bytes) -> list[Convolution]:
     """Every convolution of a file, in order."""
-    model = read_graph(content)
-    found = []
+    return [convolution for convolution, _ in _convolutions(read_graph(content))]
+
+
+def _convolutions(model):
+    """Every convolution of an object tree, and its operator."""
     for operator in operators_of(model):
         if operator.kind not in CONVOLUTIONS:
             continue
         image = 2 if "TRANSPOSE" in operator.kind else 0
         shape = model.subgraphs[0].tensors[operator.inputs[1]].shape
-        found.append(
-            Convolution(
-                operator.name,
-                operator.kind,
-                operator.input_types[image],
-                operator.input_types[1],
-                operator.output_types[0],
-                tuple(int(size) for size in shape),
-            )
+        convolution = Convolution(
+            operator.name,
+            operator.kind,
+            operator.input_types[image],
+            operator.input_types[1],
+            operator.output_types[0],
+            tuple(int(size) for size in shape),
         )
-    return found
+        yield convolution, operator
 
 
 def check_builtin(content: bytes) -> None:
@@ -164,30 +168,37 @@ def check_builtin(content: bytes) -> None:
 def belongs_to(name: str, layers: Sequence[str]) -> bool:
     """Whether a result is that of one of some layers, by its name in the file.
 
+    Layers are called by their whole name; Keras may have numbered the use of one.
+
     Example:
 
-    >>> belongs_to("net/stage1/conv/Relu;net/stage1/add", ["/stage1", "/stage2"])
+    >>> belongs_to("net/stage1_1/conv/Relu;net/stage1_1/add", ["/stage1", "/stage2"])
     True
+    >>> belongs_to("net/stage12/conv/Relu", ["/stage1"])
+    False
     """
-    return any(layer in name for layer in layers)
+    return any(
+        re.search(rf"{re.escape(layer)}(_\d+)?(/|;|$)", name) for layer in layers
+    )
 
 
-def check_int8(content: bytes, names: tuple[str, ...]) -> None:
-    """Checks that the convolutions of some layers are INT8 from input to output.
+def check_int8(content: bytes) -> None:
+    """Checks that every convolution with weights is INT8 from input to output.
 
-    Converters leave operators in float without a word.
+    Converters leave operators in float without a word, and names of layers get lost:
+    so all convolutions count but those that only cut a picture into patches.
 
     Args:
         content: The file.
-        names: Layers, see :func:`belongs_to`.
 
     Raises:
         UserError: If one is not INT8 or there is none.
     """
+    model = read_graph(content)
     chosen = [
         convolution
-        for convolution in list_convolutions(content)
-        if belongs_to(convolution.name, names)
+        for convolution, operator in _convolutions(model)
+        if not _cuts_patches(model, operator)
     ]
     others = [c.name for c in chosen if not c.is_int8]
     if others or not chosen:
@@ -195,6 +206,24 @@ def check_int8(content: bytes, names: tuple[str, ...]) -> None:
             f"{len(others)} of {len(chosen)} convolutions of the TFLite file are not "
             f"INT8: {', '.join(others[:3]) or 'there are none'}."
         )
+
+
+def _cuts_patches(model, operator):
+    """Whether a kernel is an orthogonal basis of the patches of a single plane.
+
+    `layers.dynamic_motion_filter.neighbourhoods` makes such; nothing that was trained
+    has as many filters as taps, all at right angles and of length 1.
+    """
+    graph = model.subgraphs[0]
+    kernel = graph.tensors[operator.inputs[1]]
+    data = model.buffers[kernel.buffer].data
+    if operator.input_types[1] != "FLOAT32" or data is None or kernel.shape[-1] != 1:
+        return False
+    filters = np.asarray(data, "uint8").view("float32").reshape(kernel.shape[0], -1)
+    products = filters @ filters.T
+    return filters.shape[0] == filters.shape[1] and np.allclose(
+        products, np.eye(len(filters)), atol=1e-3
+    )
 
 
 def _names(enumeration):

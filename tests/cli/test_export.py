@@ -9,7 +9,8 @@ import pytest
 from keras_dynamonet.cli.export import _default_folder
 from keras_dynamonet.cli.main import main
 from keras_dynamonet.errors import UserError
-from keras_dynamonet.exporters import comparison, job, saved_model
+from keras_dynamonet.exporters import comparison, job, saved_model, serving
+from keras_dynamonet.exporters.artefact import ExportResult
 from keras_dynamonet.exporters.parity import TOLERANCES, Tolerance
 from keras_dynamonet.training.trained_model import model_file
 from tests.exporters.networks import moving_clips, tiny_network
@@ -50,7 +51,7 @@ def export(saved, *arguments):
     return main(["export", str(path), "--data", str(clips), *map(str, arguments)])
 
 
-def bad_graph(path):
+def bad_graph(*_):
     raise UserError("a graph that no server takes")
 
 
@@ -121,32 +122,67 @@ def test_serving_writes_versions(saved, tmp_path, capsys, monkeypatch):
     assert (tmp_path / "s" / "parity.json").exists()
     assert (tmp_path / "s" / "models" / "a" / "1" / "saved_model.pb").exists()
     assert export(saved, *served, "--model-version", "1") == 1
-    assert "s/models/a/1: exists already" in error(capsys)
+    told = error(capsys)
+    assert "s/models/a/1: exists already" in told
+    assert "choose another --model-version or --serving DIR" in told
     monkeypatch.setattr(saved_model, "lint", bad_graph)
     assert export(saved, *served, "--model-version", "1", "--overwrite") == 1
     assert json.loads((tmp_path / "s" / "parity.json").read_text())["entries"] == []
     assert not list((tmp_path / "s" / "models" / "a").iterdir())
 
 
+def test_serving_that_fails_leaves_the_other_artefacts(
+    saved, tmp_path, capsys, monkeypatch
+):
+    pytest.importorskip("tensorflow_serving")
+    made = ExportResult(tmp_path / "model", tmp_path / "model.json", None, 1, 1.0)
+    done = job.JobResult((made,), (), ())
+    monkeypatch.setattr(job, "run_jobs", lambda *_, **__: done)
+    monkeypatch.setattr(serving, "export_saved_model", lambda *_, **__: 1 / 0)
+    arguments = ["--out", tmp_path, "--serving", tmp_path / "s", "--json"]
+    assert export(saved, *SAVED_MODEL, *arguments) == 1
+    document = json.loads(capsys.readouterr().out)
+    assert [artefact["path"] for artefact in document["artefacts"]] == [str(made.path)]
+    (reason,) = document["errors"]
+    assert "s/models/dynamonet/1: ZeroDivisionError: division by zero" in reason
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--format", "onxx"], "There is no format 'onxx'"),
+        (["--format", ","], "Name at least one format and one precision"),
+        (["--serving", "s", "--format", ","], "Name at least one format"),
+        (["--precision", "int2"], "There is no precision 'int2'"),
         (["--precision", "int8"], "saved_model comes in float32, not in int8"),
         ([*SAVED_MODEL, "--outputs", "logit"], "No output is called 'logit'"),
+        ([*SAVED_MODEL, "--outputs", ","], "Name each output once, and at least one"),
         ([*SAVED_MODEL, "--opset", "18"], "--opset is for onnx only"),
+        ([*SAVED_MODEL, "--calibration-clips", "8"], "is for --precision int8 alone"),
+        ([*SAVED_MODEL, "--model-name", "a"], "--model-name is for --serving alone"),
+        ([*SAVED_MODEL, "--model-version", "1"], "--model-version is for --serving"),
         (["--serving", "s", "--model-name", "a b"], "use letters, digits, - and _"),
+        (["--serving", "s", "--model-name", ""], "use letters, digits, - and _"),
         (["--serving", "s", "--precision", "int8"], "saved_model comes in float32"),
         ([*SAVED_MODEL, "--name", "../model"], BAD_NAME),
         ([*SAVED_MODEL, "--name", ""], BAD_NAME),
+        ([*SAVED_MODEL, "--name", "parity"], "parity.json is the name of the parity"),
+        ([*SAVED_MODEL, "--name", "Parity.json"], "Parity.json is the name of the"),
+        ([*SAVED_MODEL, "--name", "parity.md"], "parity.md is the name of the parity"),
     ],
 )
-def test_bad_arguments(saved, arguments, message, tmp_path, capsys, monkeypatch):
+def test_bad_usage(saved, arguments, message, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    if "--serving" in arguments:
-        pytest.importorskip("tensorflow_serving")
-    assert export(saved, "--out", tmp_path / "out", *arguments) == 1
+    assert export(saved, "--out", tmp_path / "out", *arguments) == 2
     assert message in error(capsys)
+    assert not list(tmp_path.iterdir())
+
+
+def test_nothing_is_made_of_data_that_is_not_there(saved, tmp_path, capsys):
+    arguments = ["--data", "nowhere", "--out", str(tmp_path / "new" / "out")]
+    assert main(["export", str(saved[0]), *SAVED_MODEL, *arguments]) == 1
+    assert "nowhere" in error(capsys)
+    assert not list(tmp_path.iterdir())
 
 
 def test_missing_run(tmp_path, capsys):
@@ -200,7 +236,10 @@ def test_folder_that_is_a_file(saved, tmp_path, capsys):
 def test_read_only_folder(saved, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(os, "access", lambda *_: False)
     assert export(saved, "--format", "saved_model", "--out", tmp_path) == 1
-    assert "cannot be written (read-only). Choose another" in error(capsys)
+    assert "cannot be written (read-only). Choose another with --out" in error(capsys)
+    pytest.importorskip("tensorflow_serving")
+    assert export(saved, "--serving", tmp_path / "s") == 1
+    assert "cannot be written (read-only). Choose another with --serv" in error(capsys)
 
 
 @pytest.mark.parametrize(
@@ -223,11 +262,6 @@ def test_compare_takes_as_many_clips_as_the_artefact_needs(
     arguments = [saved[0], artefact, "--data", tmp_path / "clips.npy"]
     assert main(["compare", *map(str, arguments)]) == 1
     assert taken == [(count, 0)]
-
-
-def test_clips_to_calibrate_with_are_for_int8(saved, capsys):
-    assert export(saved, "--format", "onnx", "--calibration-clips", "8") == 1
-    assert "--calibration-clips is for --precision int8 alone" in error(capsys)
 
 
 @pytest.mark.parametrize("count", ["0", "-1", "x"])
@@ -257,7 +291,7 @@ def test_scripts_are_the_program(name, tmp_path, capsys):
     import importlib
 
     script = importlib.import_module(f"export.to_{name}")
-    assert script.main([str(tmp_path), "--precision", "int2"]) == 1
+    assert script.main([str(tmp_path), "--precision", "int2"]) == 2
     assert "There is no precision 'int2'" in error(capsys)
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from keras_dynamonet.errors import MissingExtraError, UserError
+from keras_dynamonet.errors import MissingExtraError, UsageError
 from keras_dynamonet.exporters.formats import FORMATS, plan, target_paths
 
 
@@ -30,7 +30,7 @@ def test_every_format_in_every_precision():
     ],
 )
 def test_impossible_combinations_are_refused(formats, precisions, options, message):
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(UsageError, match=message):
         plan(formats, precisions, options)
 
 

@@ -17,6 +17,7 @@ onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 pytest.importorskip("tf2onnx")
 
+from keras_dynamonet.exporters import onnx_precision  # noqa: E402
 from keras_dynamonet.exporters.onnx import (  # noqa: E402
     convert,
     export_onnx,
@@ -32,6 +33,7 @@ from keras_dynamonet.exporters.onnx_graph import (  # noqa: E402
 from keras_dynamonet.exporters.onnx_kernels import take_out_kernels  # noqa: E402
 from keras_dynamonet.exporters.onnx_precision import (  # noqa: E402
     cast_backbone,
+    check_precision,
     convolution_types,
     quantise_backbone,
 )
@@ -199,6 +201,19 @@ def test_int8_quantises_every_convolution(source, tmp_path):
             assert not constants[node.input[2]].any()
 
 
+def test_convolutions_that_the_quantiser_leaves_are_refused(source, monkeypatch):
+    monkeypatch.setattr(
+        onnx_precision, "quantise_backbone", lambda model, clips: cast_backbone(model)
+    )
+    with pytest.raises(UserError, match="17 of 17 convolutions .* are not int8: stem"):
+        convert(source, precision="int8")
+
+
+def test_lower_precision_needs_convolutions(model):
+    with pytest.raises(UserError, match="are not float16: there are none"):
+        check_precision(model, [], "float16")
+
+
 def scales(model, clips):
     """Of the activations, by name."""
     return {
@@ -271,7 +286,7 @@ def test_other_opsets_are_refused(source, opset):
 
 
 def test_other_precisions_are_refused(source, tmp_path):
-    with pytest.raises(UserError, match="come in float32, float16, int8, not in bfl"):
+    with pytest.raises(UserError, match="comes in float32, float16, int8, not in bfl"):
         export_onnx(source, tmp_path / "model.onnx", precision="bfloat16")
 
 

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from keras_dynamonet.errors import UserError
-from keras_dynamonet.exporters import c_api_client
+from keras_dynamonet.exporters import c_api_client, encoded_frames
 from keras_dynamonet.exporters.c_api_client import (
     ServedModel,
     ServingError,
@@ -15,14 +15,18 @@ from keras_dynamonet.exporters.c_api_client import (
 from keras_dynamonet.exporters.c_api_server import CApiError, library_files
 from keras_dynamonet.exporters.calibration import share_out
 from keras_dynamonet.exporters.comparison import compare_artefact
+from keras_dynamonet.exporters.encoded_frames import decode_clips
+from keras_dynamonet.exporters.parity import ParityError, compare
 from keras_dynamonet.exporters.saved_model import (
     SIGNATURES,
     SavedModelRunner,
+    compare_signatures,
     encode_jpeg,
     export_saved_model,
     lint,
 )
 from keras_dynamonet.exporters.sidecar import sidecar_path
+from keras_dynamonet.exporters.signature import CLASS_OUTPUTS, make_reference
 from keras_dynamonet.exporters.source import ExportSource
 from keras_dynamonet.exporters.warm_up import FILE
 from tests.exporters.networks import moving_clips, tiny_network
@@ -78,6 +82,38 @@ def test_signatures_that_the_sidecar_does_not_list_are_refused(
     (path / "assets.extra" / "more").write_text("more")
     with pytest.raises(UserError, match="is not the SavedModel that model.json descri"):
         compare_artefact(source, path)
+
+
+@pytest.mark.parametrize(
+    ("change", "passes"),
+    [
+        (lambda clips: clips, True),
+        (lambda clips: clips[..., ::-1], False),  # blue before red
+        (lambda clips: clips[:, ::-1], False),  # the last frame first
+        (lambda clips: clips[:, :, :, ::-1], False),  # a mirror
+        (lambda clips: tf.roll(clips, 1, axis=2), False),
+    ],
+)
+def test_pictures_are_proved_without_the_decoder_of_the_model(source, change, passes):
+    classify = make_reference(source.model, CLASS_OUTPUTS)
+
+    def run(signature, inputs):
+        clips = decode_clips(tf.constant(inputs["frames"].tolist()), 16, 16)
+        return classify(change(clips).numpy())
+
+    pairs = compare_signatures(source, ["classify_bytes"], (), run)
+    expected, received = ({k: v[i] for k, v in pairs.items()} for i in (0, 1))
+    assert bool(compare("model", expected, received)) == passes
+
+
+def test_a_model_that_swaps_colours_is_not_kept(source, tmp_path, monkeypatch):
+    crop = encoded_frames.centre_crop
+    monkeypatch.setattr(
+        encoded_frames, "centre_crop", lambda *sizes: crop(*sizes)[..., ::-1]
+    )
+    with pytest.raises(ParityError, match="classify_bytes/"):
+        export_saved_model(source, tmp_path / "model")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_network_without_classes_embeds(tmp_path):
@@ -203,6 +239,8 @@ def test_compiled_functions_are_found(tmp_path):
         UserError, match="must be compiled by XLA, which TensorFlow Ser"
     ):
         lint(tmp_path)
+    with pytest.raises(UserError, match="^model: the function "):
+        lint(tmp_path, "model")
 
 
 def test_variables_are_found(tmp_path):

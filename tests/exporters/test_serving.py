@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from keras_dynamonet.errors import MissingExtraError, UserError
+from keras_dynamonet.exporters import serving
 from keras_dynamonet.exporters.saved_model import encode_jpeg
 from keras_dynamonet.exporters.serving import (
     export_serving,
@@ -101,9 +102,30 @@ def test_settings_of_the_server_that_are_there_stay(source, tmp_path):
     assert [path.name for path in (tmp_path / "models" / "actions").glob("?")] == ["1"]
 
 
+def test_no_version_is_served_without_its_settings(source, tmp_path):
+    (tmp_path / "config").write_text("")
+    with pytest.raises(UserError, match="config/.*: cannot be written: "):
+        export_serving(source, tmp_path, name="actions")
+    assert [path.name for path in tmp_path.iterdir()] == ["config"]
+
+
+def test_a_version_that_fails_leaves_no_settings(source, tmp_path, monkeypatch):
+    def fail(*_, **__):
+        raise UserError("a graph that no server takes")
+
+    monkeypatch.setattr(serving, "export_saved_model", fail)
+    with pytest.raises(UserError, match="a graph that no server takes"):
+        export_serving(source, tmp_path, name="actions")
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
 def test_version_that_exists_is_refused(source, tree):
     with pytest.raises(UserError, match="models/actions/1: exists already"):
         export_serving(source, tree, name="actions", version=1)
+    (tree / "models" / "actions" / "9").mkdir()
+    with pytest.raises(UserError, match="9: is no SavedModel and is not replaced"):
+        export_serving(source, tree, name="actions", version=9, overwrite=True)
+    (tree / "models" / "actions" / "9").rmdir()
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a/b", "../a"])

@@ -216,7 +216,7 @@ def test_impossible_options_are_refused(small, tmp_path, monkeypatch):
             )
 
     ada = {"compute_capabilities": ("8.9",)}
-    export("Engines come in float32.*not in int4", precision="int4")
+    export("There is no precision 'int4'", precision="int4")
     export("no GPU here.*no driver.*Name --compute-capabilities, e.g. 8.9 .*from 8.0")
     export("cannot build for compute capability 9.0", compute_capabilities=("9.0",))
     export("cannot build for compute capability 7.5", compute_capabilities=("7.5",))

@@ -19,13 +19,18 @@ from keras_dynamonet.exporters.tflite import (  # noqa: E402
     load_runner,
 )
 from keras_dynamonet.exporters.tflite_operators import (  # noqa: E402
+    belongs_to,
     check_builtin,
     check_int8,
     count_operators,
     list_convolutions,
     list_operators,
+    read_graph,
 )
-from keras_dynamonet.exporters.tflite_quantization import measure_ranges  # noqa: E402
+from keras_dynamonet.exporters.tflite_quantization import (  # noqa: E402
+    measure_ranges,
+    quantise,
+)
 
 # Basic blocks, pool, STC, generated filters, maps to solve on: each was left in float,
 # or refused by a runtime, by one way of quantising or another.
@@ -141,15 +146,47 @@ def test_float_files_hold_no_integers_but_the_pixels(float_file):
     assert {c.input for c in list_convolutions(float_file)} == {"FLOAT32"}
     assert not any(name.endswith(" INT8") for name in count_operators(float_file))
     with pytest.raises(UserError, match="convolutions of the TFLite file are not INT8"):
-        check_int8(float_file, ("res_ne_xt3d",))
+        check_int8(float_file)
+
+
+def test_nothing_to_quantise_is_an_error(source):
+    # Frames alone: their patches are cut by convolutions, which have no weights.
+    frames = ExportSource(source.model, source.clips, ("next_frame",))
     with pytest.raises(UserError, match="there are none"):
-        check_int8(float_file, ("no such layer",))
+        convert(frames, precision="int8")
+
+
+def test_convolutions_whose_names_are_lost_are_found(source, float_file):
+    from tensorflow.lite.tools import flatbuffer_utils
+
+    model = read_graph(float_file)
+    for tensor in model.subgraphs[0].tensors:
+        if b"/stage2_block1" in tensor.name:
+            tensor.name = b"lost"
+    content = bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+    layers = tuple(f"/{layer.name}" for layer in source.model.layers)
+    ranges = measure_ranges(content, source.clips.calibration)
+    with pytest.raises(UserError, match="convolutions .* are not INT8: lost"):
+        check_int8(quantise(content, ranges, layers))
+
+
+@pytest.mark.parametrize(
+    ("name", "belongs"),
+    [
+        ("net/stem/conv/Relu", True),
+        ("net/stem_1/conv/Relu", True),
+        ("net/other/add;net/stem", True),
+        ("net/stem2/conv/Relu", False),
+        ("net/stem_conv/Relu", False),
+        ("stem/conv/Relu", False),  # the network itself
+    ],
+)
+def test_layers_are_known_by_their_whole_name(name, belongs):
+    assert belongs_to(name, ["/stem"]) == belongs
 
 
 def test_custom_operators_are_refused(float_file):
     from tensorflow.lite.tools import flatbuffer_utils
-
-    from keras_dynamonet.exporters.tflite_operators import read_graph
 
     model = read_graph(float_file)
     model.operatorCodes[0].customCode = b"FlexMaxPool3D"
@@ -251,7 +288,7 @@ def test_dead_and_faint_layers_load(tmp_path):
 
 def test_options_are_checked(source, tmp_path):
     target = tmp_path / "model.tflite"
-    with pytest.raises(UserError, match="come in float32, float16.*not in bfloat16"):
+    with pytest.raises(UserError, match="comes in float32, float16.*not in bfloat16"):
         export_tflite(source, target, precision="bfloat16")
     with pytest.raises(UserError, match="at least 1 clip. Received: 0"):
         export_tflite(source, target, batch=0)
