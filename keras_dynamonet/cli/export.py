@@ -231,6 +231,8 @@ def _plan(arguments, options):
         formats = ["saved_model"] if arguments.serving else ["saved_model", "onnx"]
     jobs = plan(formats, arguments.precision, options)
     if arguments.serving and arguments.format is None:
+        if arguments.out:
+            raise UsageError("--out is for --format: --serving names its own folder.")
         jobs = []
     precisions = [precision for _, precision in jobs]
     if arguments.calibration_clips and "int8" not in precisions:
