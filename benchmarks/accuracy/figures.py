@@ -61,7 +61,7 @@ def _mean_motion(clips: np.ndarray) -> np.ndarray:
 
 def label_efficiency(results: Results) -> Figure | None:
     """Accuracy over the share of labels, or `None` without results of three seeds."""
-    figure = Figure(figsize=(5.4, 3.6), layout="constrained")
+    figure = Figure(figsize=(7.6, 3.4), layout="constrained")
     axes = figure.subplots()
     for place, (way, title) in enumerate(LABEL_WAYS.items()):
         points = []
@@ -82,5 +82,5 @@ def label_efficiency(results: Results) -> Figure | None:
     axes.set_xticks([100 * share for share in LABEL_SHARES])
     axes.set_xticklabels([f"{100 * share:.0f}" for share in LABEL_SHARES])
     axes.minorticks_off()
-    axes.legend(frameon=False, fontsize=8, loc="upper left")
+    figure.legend(frameon=False, fontsize=8, loc="outside right upper")
     return figure
