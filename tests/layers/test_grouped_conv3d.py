@@ -277,3 +277,18 @@ def test_wrong_arguments_raise(arguments, message):
 def test_input_channels_that_the_groups_do_not_divide_raise():
     with pytest.raises(ValueError, match="`groups` must divide the input channels"):
         GroupedConv3D(8, groups=4)(random((1, 2, 4, 4, 6)))
+
+
+@pytest.mark.parametrize("channels", [3, 4, 6, 8])
+def test_gradient_of_strided_pointwise_kernels_against_numpy(channels):
+    """One of TensorFlow's kernels has it wrong below 8 channels."""
+    rng = np.random.default_rng(0)
+    layer = GroupedConv3D(16, 1, strides=2, form="planar")
+    clips = rng.normal(size=(4, 4, 14, 14, channels)).astype("float32")
+    layer.build(clips.shape)
+    slope = rng.normal(size=(4, 2, 7, 7, 16)).astype("float32")
+    with tf.GradientTape() as tape:
+        total = tf.reduce_sum(layer(clips) * slope)
+    (found,) = tape.gradient(total, [layer.kernel.value])
+    expected = np.einsum("bthwc,bthwf->cf", clips[:, ::2, ::2, ::2], slope)
+    np.testing.assert_allclose(found[0, 0, 0], expected, rtol=1e-3, atol=1e-3)
