@@ -17,10 +17,6 @@ import functools
 import keras
 from keras import ops
 
-_ONEDNN_LANES = 8
-"""Channels below which oneDNN gives strided 1x1 convolutions a wrong gradient of the
-kernel on processors without AVX-512 (TensorFlow 2.21); at stride 1 it is right."""
-
 
 def _on_tensorflow() -> bool:
     return keras.backend.backend() == "tensorflow"
@@ -183,9 +179,6 @@ def conv2d(inputs, kernel, strides=(1, 1), padding=(0, 0)):
     if _on_tensorflow():
         import tensorflow as tf
 
-        if kernel.shape[:2] == (1, 1) and inputs.shape[-1] < _ONEDNN_LANES:
-            inputs = inputs[:, :: strides[0], :: strides[1]]
-            strides = (1, 1)
         return tf.nn.conv2d(inputs, kernel, strides=strides, padding=mode.upper())
     return ops.conv(inputs, kernel, strides, mode, data_format="channels_last")
 

@@ -20,6 +20,12 @@ _MERGED_CHANNELS = 32
 the fastest on TensorFlow's CPU."""
 
 
+_FEW_CHANNELS = 8
+"""Below these, oneDNN (in TensorFlow 2.21 and PyTorch 2.13) gives the kernel of strided
+1x1 convolutions a wrong gradient on processors without AVX-512; at stride 1 it does
+not."""
+
+
 @keras.saving.register_keras_serializable(package="keras_dynamonet")
 class GroupedConv3D(keras.layers.Layer):
     """3D convolution with groups, computed in one of several equal forms.
@@ -134,6 +140,7 @@ class GroupedConv3D(keras.layers.Layer):
                 f"Received: groups={self.groups}, channels={channels}"
             )
         self._kind = kind_of(self.kernel_size, channels, self.groups)
+        self._subsamples = self.kernel_size == (1, 1, 1) and channels < _FEW_CHANNELS
         self.kernel = self.add_weight(
             name="kernel",
             shape=(*self.kernel_size, channels // self.groups, self.filters),
@@ -149,7 +156,11 @@ class GroupedConv3D(keras.layers.Layer):
         kernel = ops.convert_to_tensor(self.kernel)
         compute = _COMPUTE[self._resolved_form("training" if training else "forward")]
         bias = None if self.bias is None else ops.convert_to_tensor(self.bias)
-        return compute(inputs, kernel, bias, self.strides, self.padding)
+        strides = self.strides
+        if self._subsamples:
+            frames, rows, columns = strides
+            inputs, strides = inputs[:, ::frames, ::rows, ::columns], (1, 1, 1)
+        return compute(inputs, kernel, bias, strides, self.padding)
 
     def compute_output_shape(self, input_shape):
         batch, *sizes, _ = input_shape
