@@ -223,11 +223,25 @@ def check_target(target: Path, *, overwrite: bool) -> None:
             f"{target}: is a folder, but no SavedModel, and is not replaced. Choose "
             "another --name or --out."
         )
+    refuse_existing(target, overwrite=overwrite, other="folder with --out")
+
+
+def refuse_existing(target: Path, *, overwrite: bool, other: str) -> None:
+    """Checks that neither an artefact nor its sidecar is there already.
+
+    Args:
+        target: The artefact.
+        overwrite: Whether they may be.
+        other: What to choose another one of, for the message.
+
+    Raises:
+        UserError: If one is and `overwrite` is false.
+    """
     for path in (target, sidecar_path(target)):
         if path.exists() and not overwrite:
             raise UserError(
                 f"{path}: exists already. Add --overwrite to replace it, or choose "
-                "another folder with --out."
+                f"another {other}."
             )
 
 

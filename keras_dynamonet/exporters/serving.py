@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from keras_dynamonet.errors import MissingExtraError, UsageError, UserError
-from keras_dynamonet.exporters.artefact import ExportResult
+from keras_dynamonet.exporters.artefact import ExportResult, refuse_existing
 from keras_dynamonet.exporters.parity import ParityReport
 from keras_dynamonet.exporters.saved_model import export_saved_model
 from keras_dynamonet.exporters.sidecar import sidecar_path
@@ -150,12 +150,8 @@ def check_version(target: Path, *, overwrite: bool) -> None:
             f"{target}: is no SavedModel and is not replaced. Choose another "
             "--model-version."
         )
-    for path in (target, sidecar_path(target)):
-        if path.exists() and not overwrite:
-            raise UserError(
-                f"{path}: exists already. Add --overwrite to replace it, or choose "
-                "another --model-version or --serving DIR."
-            )
+    other = "--model-version or --serving DIR"
+    refuse_existing(target, overwrite=overwrite, other=other)
 
 
 def version_path(folder: Path, name: str, version: int | None = None) -> Path:
