@@ -42,3 +42,15 @@ class MissingExtraError(UserError, ImportError):
         super().__init__(
             f'{feature} needs an extra: pip install "keras-dynamonet[{extra}]".'
         )
+
+
+def reason_of(error: Exception) -> str:
+    """Kind and first line of an error of some library's, for a line to the user.
+
+    Example:
+
+    >>> reason_of(RuntimeError("it broke\\nand here is a trace"))
+    'RuntimeError: it broke'
+    """
+    text = (str(error).strip() or "no reason given").splitlines()[0]
+    return f"{type(error).__name__}: {text}"

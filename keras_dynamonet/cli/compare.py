@@ -14,7 +14,7 @@ from keras_dynamonet.cli.output import (
     say,
     step_progress,
 )
-from keras_dynamonet.errors import UsageError
+from keras_dynamonet.errors import UsageError, reason_of
 
 EXAMPLES = """\
 examples:
@@ -157,8 +157,7 @@ def _collected(path: str, errors: list[str]) -> Iterator[None]:
 
 
 def _tell(path: str | Path, error: Exception, errors: list[str]) -> None:
-    reason = (str(error).strip() or "no reason given").splitlines()[0]
-    line = describe_failure(error) or f"{path}: {type(error).__name__}: {reason}"
+    line = describe_failure(error) or f"{path}: {reason_of(error)}"
     if line not in errors:  # of clips that prove nothing for any artefact
         errors.append(line)
         say(f"error: {line}")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from keras_dynamonet.errors import UsageError, UserError
+from keras_dynamonet.errors import UsageError, UserError, reason_of
 from keras_dynamonet.exporters.artefact import (
     ExportResult,
     check_target,
@@ -177,8 +177,7 @@ def run_job(
         errors.append(str(error))
     except Exception as error:  # of one of many libraries
         _logger.debug("%s", target, exc_info=True)
-        reason = (str(error).strip() or "no reason given").splitlines()[0]
-        errors.append(f"{target}: {type(error).__name__}: {reason}")
+        errors.append(f"{target}: {reason_of(error)}")
     try:
         record(folder, target, reports, source=clips_from)
     except OSError as error:
