@@ -7,16 +7,15 @@
 
 What `form="auto"` of `GroupedConv3D` takes on a CPU comes from here: for each backend,
 TensorFlow with oneDNN and without (`tensorflow_eigen`), and each task the form with the
-least time over the convolutions of a kind. `--write` puts it into
-`keras_dynamonet/layers/convolution_forms.json`, where all of a kind were measured and
-what stands there is slower by more than 5 %.
+least time of every convolution. `--write` puts those that were measured into
+`keras_dynamonet/layers/convolution_forms.json` where what stands there is slower by
+more than 5 %.
 """
 
 import argparse
 import copy
 import json
 import math
-from collections import Counter
 from typing import NamedTuple
 
 from benchmarks.contestant import Contestant
@@ -82,6 +81,7 @@ CASES = (
     Case("stage 1, 3x3x3", (2, 4, 4), 64, 64),
     Case("stage 3, 3x3x3", (8, 16, 16), 256, 256),
     Case("nano, 3x3x3, 4 groups", (2, 4, 4), 16, 16, groups=4),
+    Case("nano, stage 4, 3x3x3, 4 groups", (8, 32, 32), 128, 128, groups=4),
     Case("stage 1, 3x3x3, 32 groups", (2, 4, 4), 128, 128, groups=32),
     Case(
         *("stage 2, 3x3x3, 32 groups, stride 2", (2, 4, 4), 256, 256),
@@ -137,7 +137,6 @@ def measure(arguments: argparse.Namespace) -> list[Table]:
     if arguments.write and arguments.dtype != "float32":
         raise SystemExit("--write: the library's choices are those of float32.")
     cases = [c for c in CASES if not arguments.cases or c.name in arguments.cases]
-    whole = {case.kind for case in CASES} - {c.kind for c in CASES if c not in cases}
     chosen = copy.deepcopy(CPU_FORMS)
     tables = []
     for kernels in arguments.kernels:
@@ -148,27 +147,20 @@ def measure(arguments: argparse.Namespace) -> list[Table]:
                 f"{arguments.size}, {arguments.dtype}, ms",
                 ("convolution", *FORMS, f"within {TIE - 1:.0%} of the fastest"),
             )
-            sums = {}
+            forms = chosen.setdefault(kernels, {}).setdefault(task, {})
             for case in cases:
                 seconds = _race(arguments, case, kernels, task, table)
-                sums.setdefault(case.kind, Counter()).update(seconds)
-            for kind, seconds in sums.items():
                 fastest = min(seconds, key=seconds.get)
-                table.add(f"all `{kind}`", *_cells(seconds), fastest)
-                forms = chosen.setdefault(kernels, {}).setdefault(task, {})
-                held = seconds.get(forms.get(kind), math.inf)
-                if kind in whole and held > TIE * seconds[fastest]:
-                    forms[kind] = fastest
+                by_width = forms.setdefault(case.kind, {})
+                held = seconds.get(by_width.get(str(case.filters)), math.inf)
+                if held > TIE * seconds[fastest]:
+                    by_width[str(case.filters)] = fastest
             tables.append(table)
             print(table.to_markdown(), flush=True)
     if arguments.write:
         with atomic_path(FORMS_FILE) as temporary:
             temporary.write_text(json.dumps(chosen, indent=2) + "\n", encoding="utf-8")
     return tables
-
-
-def _cells(seconds):
-    return (f"{1e3 * seconds[f]:,.1f}" if f in seconds else "" for f in FORMS)
 
 
 def _race(arguments, case, kernels, task, table):
@@ -181,7 +173,8 @@ def _race(arguments, case, kernels, task, table):
     best = min(results.values(), key=lambda result: result.seconds)
     seconds = {form: result.seconds for form, result in results.items()}
     near = (form for form, result in results.items() if result.ratio(best) <= TIE)
-    table.add(case.name, *_cells(seconds), ", ".join(near))
+    cells = (f"{1e3 * seconds[f]:,.1f}" if f in seconds else "" for f in FORMS)
+    table.add(case.name, *cells, ", ".join(near))
     return seconds
 
 

@@ -1,13 +1,14 @@
-"""The fastest form of each kind of convolution on a CPU, as measured."""
+"""The fastest form of a convolution on a CPU, as measured."""
 
 import json
+import math
 from importlib.resources import files
 
 FORMS_FILE = files("keras_dynamonet.layers") / "convolution_forms.json"
 CPU_FORMS = json.loads(FORMS_FILE.read_text(encoding="utf-8"))
-"""Form by kernels (`backend_ops.cpu_kernels`), task (`"forward"` or `"training"`) and
-kind of convolution: that which takes the least time over the convolutions of the kind
-in our networks. Written by `python -m benchmarks.convolutions --write`."""
+"""Form by kernels (`backend_ops.cpu_kernels`), task (`"forward"` or `"training"`),
+kind and number of filters: that which takes the least time of a convolution of our
+networks. Written by `python -m benchmarks.convolutions --write`."""
 
 KINDS = ("pixels", "pointwise", "dense", "few_groups", "many_groups")
 """Convolutions that are alike in what is fast: of a clip of pixels (the stem), without
@@ -37,3 +38,23 @@ def kind_of(kernel_size: tuple[int, int, int], channels: int, groups: int) -> st
     # Without temporal taps it is one 2D convolution, whatever it sees.
     pixels = kernel_size[0] > 1 and channels <= _PIXEL_CHANNELS
     return "pixels" if pixels else "dense"
+
+
+def fastest_form(kernels: str, task: str, kind: str, filters: int) -> str:
+    """The form of the measured convolution that is most like one.
+
+    Args:
+        kernels: Whose kernels compute, see `backend_ops.cpu_kernels`.
+        task: `"forward"` or `"training"`.
+        kind: One of :data:`KINDS`.
+        filters: Number of output channels; the measured one with the nearest logarithm
+            counts.
+
+    Example:
+
+    >>> fastest_form("tensorflow", "training", "pixels", 64)
+    'native'
+    """
+    forms = CPU_FORMS[kernels][task][kind]
+    nearest = min(forms, key=lambda width: abs(math.log(int(width) / filters)))
+    return forms[nearest]

@@ -11,7 +11,7 @@ from keras_dynamonet.layers.arguments import (
     require_positive,
     triple,
 )
-from keras_dynamonet.layers.convolution_forms import CPU_FORMS, kind_of
+from keras_dynamonet.layers.convolution_forms import fastest_form, kind_of
 
 FORMS = ("auto", "native", "planar", "merged", "stacked", "traced")
 
@@ -45,10 +45,10 @@ class GroupedConv3D(keras.layers.Layer):
       neighbours).
     - `stacked`: one 2D convolution over the taps side by side on the channel axis.
     - `traced`: TensorFlow's grouped node without padding tricks, for converters only.
-    - `auto`: `native` on a GPU, elsewhere what `CPU_FORMS` has for the kernels, the
-      task and the kind of convolution. On TensorFlow's CPU, Keras's grouped 3D
-      convolution is 6 to 70 times slower than `planar`, whose groups have gradients
-      with oneDNN alone (`backend_ops.cpu_kernels`).
+    - `auto`: `native` on a GPU, elsewhere what was fastest for the kernels, the task,
+      the kind and the width (`convolution_forms.fastest_form`). On TensorFlow's CPU,
+      Keras's grouped 3D convolution is 6 to 70 times slower than `planar`, whose groups
+      have gradients with oneDNN alone (`backend_ops.cpu_kernels`).
 
     Args:
         filters: Number of output channels.
@@ -188,7 +188,7 @@ class GroupedConv3D(keras.layers.Layer):
             form = "native"
         elif form == "auto":
             kernels = backend_ops.cpu_kernels(self.compute_dtype)
-            form = CPU_FORMS[kernels][task][self._kind]
+            form = fastest_form(kernels, task, self._kind, self.filters)
             if form == "native" and self.compute_dtype == "float16":
                 form = "planar"  # 3D kernels in float16 are slow on a CPU.
         # Without temporal taps both are the same 2D convolution; one does it directly.

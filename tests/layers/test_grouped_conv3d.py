@@ -7,7 +7,12 @@ import tensorflow as tf
 from keras_dynamonet.layers import GroupedConv3D, grouped_conv3d
 from keras_dynamonet.layers.backend_ops import cpu_kernels
 from keras_dynamonet.layers.conv_norm import ConvNorm
-from keras_dynamonet.layers.convolution_forms import KINDS, kind_of
+from keras_dynamonet.layers.convolution_forms import (
+    CPU_FORMS,
+    KINDS,
+    fastest_form,
+    kind_of,
+)
 from tests import oracles
 from tests.helpers import check_layer
 
@@ -182,7 +187,11 @@ def test_auto_takes_the_fast_kernel_of_the_cpu(
 def take_on_cpu(forms, monkeypatch):
     """Lets `auto` choose by these forms, by task and kind."""
     monkeypatch.setattr(grouped_conv3d.backend_ops, "gpu_is_visible", lambda: False)
-    monkeypatch.setitem(grouped_conv3d.CPU_FORMS, cpu_kernels(), forms)
+    forms = {
+        task: {kind: {"8": form} for kind, form in kinds.items()}
+        for task, kinds in forms.items()
+    }
+    monkeypatch.setitem(CPU_FORMS, cpu_kernels(), forms)
 
 
 def test_auto_knows_training_from_inference(monkeypatch):
@@ -228,9 +237,20 @@ def test_kinds_of_convolutions(kernel_size, channels, groups, kind):
 @pytest.mark.parametrize("kernels", ("tensorflow", "tensorflow_eigen", "jax", "torch"))
 @pytest.mark.parametrize("task", ("forward", "training"))
 def test_every_kind_has_a_form_with_all_kernels(kernels, task):
-    forms = grouped_conv3d.CPU_FORMS[kernels][task]
+    forms = CPU_FORMS[kernels][task]
     assert set(forms) == set(KINDS)
-    assert set(forms.values()) <= set(FORMS)
+    for by_width in forms.values():
+        assert by_width and set(by_width.values()) <= set(FORMS)
+
+
+@pytest.mark.parametrize(
+    ("filters", "form"),
+    [(1, "planar"), (16, "planar"), (31, "planar"), (33, "native"), (999, "native")],
+)
+def test_the_nearest_width_decides(filters, form, monkeypatch):
+    forms = {"training": {"dense": {"16": "planar", "64": "native"}}}
+    monkeypatch.setitem(CPU_FORMS, "torch", forms)
+    assert fastest_form("torch", "training", "dense", filters) == form
 
 
 def test_initial_kernel_has_the_variance_of_he_over_the_fan_out():
