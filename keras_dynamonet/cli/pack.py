@@ -1,6 +1,7 @@
 """`dynamonet pack`: videos to shards of JPEG frames that are fast to read."""
 
 import argparse
+import functools
 import time
 
 from keras_dynamonet.cli.argument_types import at_least, local_path, positive, share
@@ -99,7 +100,8 @@ def run(args: argparse.Namespace) -> int:
     listing = read_listing(args.data, layout=args.layout, video_root=args.video_root)
     layout = LAYOUTS[listing.layout].description
     say(f"{args.data} read as {layout}; videos: {len(listing.entries):,}")
-    load_tensorflow(verbose=args.verbose)
+    quiet_start = functools.partial(load_tensorflow, verbose=args.verbose)
+    quiet_start()
     began = time.monotonic()
     with step_progress("packing") as progress:
         pack = pack_videos(
@@ -110,6 +112,7 @@ def run(args: argparse.Namespace) -> int:
             max_bad_share=args.max_bad_share,
             overwrite=args.overwrite,
             progress=progress,
+            initializer=quiet_start,
         )
     if args.json:
         print_json({"out": args.out, **pack})

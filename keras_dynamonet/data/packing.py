@@ -57,6 +57,7 @@ def pack_videos(
     max_bad_share: float = 0.1,
     overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
+    initializer: Callable[[], None] | None = None,
 ) -> dict:
     """Packs the videos of a listing into a folder of shards.
 
@@ -73,6 +74,7 @@ def pack_videos(
             cannot be read.
         overwrite: Replace another packing in `out`; files that no packing writes stay.
         progress: Called with the numbers of videos done and in all.
+        initializer: Called first in each of several processes.
 
     Returns:
         What `pack.json` says: among others `videos`, `bad` (reasons by path), `bytes`,
@@ -106,7 +108,9 @@ def pack_videos(
     rows = _first_rows(listing.entries)
     bad = BadShare(len(rows), max_bad_share)
     summaries, done = {}, 0
-    for number, summary in _write_shards(listing, rows, out, settings, workers):
+    for number, summary in _write_shards(
+        listing, rows, out, settings, workers, initializer
+    ):
         summaries[number] = summary
         for path, reason in summary.bad.items():
             _logger.warning("Bad video: %s: %s", path, reason)
@@ -158,7 +162,12 @@ def _first_rows(entries: EntryTable) -> np.ndarray:
 
 
 def _write_shards(
-    listing: Listing, rows: np.ndarray, out: Path, settings: PackSettings, workers: int
+    listing: Listing,
+    rows: np.ndarray,
+    out: Path,
+    settings: PackSettings,
+    workers: int,
+    initializer: Callable[[], None] | None,
 ) -> Iterator[tuple[int, ShardSummary]]:
     """Yields the number and summary of each shard, as they are finished."""
     count = _num_shards(rows, settings)
@@ -182,7 +191,7 @@ def _write_shards(
             yield number, write_shard(*arguments(number))
         return
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=spawn) as pool:
+    with ProcessPoolExecutor(workers, spawn, initializer) as pool:
         try:
             running = {}
             while open_shards or running:
