@@ -1,5 +1,5 @@
 # make demo    trains on the built-in benchmark and writes runs/demo/report.html
-# make test    lints and runs every test
+# make test    lints and runs the tests
 # make env     only makes the environment .venv
 # make clean   removes the environments and the build outputs
 #
@@ -7,7 +7,8 @@
 # brought up to date when setup.py or pyproject.toml changes. Pick another interpreter
 # with `make PYTHON=/path/to/python3.12 VENV=.venv-3.12 test`.
 #
-# make test-lowest   runs every test in .venv-lowest, where each dependency has the
+# make test-long     runs the long ones, which `make test` leaves out
+# make test-lowest   runs the tests in .venv-lowest, where each dependency has the
 #                    lowest version that setup.py allows
 # make test-io       runs the tests of layers, models, data, training and programs in
 #                    .venv-io, with TensorFlow 2.16 and the file systems of
@@ -32,7 +33,7 @@ PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 BENCHMARKS ?= all --write
 IO_TESTS ?= tests/layers tests/models tests/data tests/training tests/cli
 
-.PHONY: demo test test-lowest test-io benchmarks env clean
+.PHONY: demo test test-long test-lowest test-io benchmarks env clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -42,8 +43,11 @@ demo: $(VENV)/.installed
 # come last and leave one process to itself.
 test: $(VENV)/.installed-test
 	$(BIN)/ruff check .
-	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile \
+	$(BIN)/python -m pytest -m 'not long' --numprocesses $(TEST_PROCESSES) --dist loadfile \
 	  --no-loadscope-reorder --durations=15 $(PYTEST_ARGUMENTS)
+
+test-long: $(VENV)/.installed-test
+	$(BIN)/python -m pytest -m long --numprocesses $(TEST_PROCESSES) $(PYTEST_ARGUMENTS)
 
 test-lowest:
 	$(MAKE) test VENV=.venv-lowest CONSTRAINTS=.venv-lowest/lowest.txt

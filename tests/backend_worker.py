@@ -1,4 +1,6 @@
-"""The same numbers on every backend: `backend_worker.py FILE` computes and saves them.
+"""The same numbers on every backend: `backend_worker.py FILE [NETWORK ...]`.
+
+Computes and saves them; without names, those of every network.
 
 Inputs and weights come from seeds of NumPy, so that they are the same everywhere; the
 test compares what the backends make of them.
@@ -225,12 +227,12 @@ def model_outputs(name, options, losses):
     return {f"{name}_{key}": array for key, array in outputs.items()}
 
 
-def compute():
-    """All numbers to compare, by name."""
+def compute(networks):
+    """Numbers to compare, by name: of all layers, losses and these networks."""
     with quick_compilation():
         outputs = layer_outputs() | loss_values()
-    for name, (options, losses) in NETWORKS.items():
-        outputs |= model_outputs(name, options, losses)
+    for name in networks:
+        outputs |= model_outputs(name, *NETWORKS[name])
     return {
         name: np.asarray(array)
         if isinstance(array, (np.ndarray, np.generic, float))
@@ -239,13 +241,11 @@ def compute():
     }
 
 
-def main(path):
-    np.savez(
-        path,
-        kernels=cpu_kernels(),
-        **{name.replace("/", "|"): array for name, array in compute().items()},
-    )
+def main(path, *networks):
+    numbers = compute(networks or NETWORKS)
+    numbers = {name.replace("/", "|"): array for name, array in numbers.items()}
+    np.savez(path, kernels=cpu_kernels(), **numbers)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

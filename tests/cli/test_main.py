@@ -225,8 +225,15 @@ sys.exit(main_module.main(["scan"]))
     assert (done.returncode, done.stderr) == (1, "")
 
 
-@pytest.mark.parametrize("closed", [{1}, {2}, {0, 1}, {0, 2}, {0, 1, 2}])
-@pytest.mark.parametrize(("model", "status"), [("nano-16f", 0), ("nano-99f", 1)])
+@pytest.mark.parametrize(
+    ("closed", "model", "status"),
+    [
+        ({2}, "nano-16f", 0),
+        ({0, 1}, "nano-99f", 1),
+        ({0, 1, 2}, "nano-16f", 0),
+        ({0, 1, 2}, "nano-99f", 1),
+    ],
+)
 def test_closed_streams_change_nothing(closed, model, status):
     """As in a service, or in `dynamonet ... >&-`."""
     program = f"{sys.executable} -m keras_dynamonet.cli.main summary {model}"

@@ -84,26 +84,27 @@ def test_signatures_that_the_sidecar_does_not_list_are_refused(
         compare_artefact(source, path)
 
 
-@pytest.mark.parametrize(
-    ("change", "passes"),
-    [
-        (lambda clips: clips, True),
-        (lambda clips: clips[..., ::-1], False),  # blue before red
-        (lambda clips: clips[:, ::-1], False),  # the last frame first
-        (lambda clips: clips[:, :, :, ::-1], False),  # a mirror
-        (lambda clips: tf.roll(clips, 1, axis=2), False),
-    ],
-)
-def test_pictures_are_proved_without_the_decoder_of_the_model(source, change, passes):
+def test_pictures_are_proved_without_the_decoder_of_the_model(source):
     classify = make_reference(source.model, CLASS_OUTPUTS)
+    changes = {
+        "none": lambda clips: clips,
+        "blue before red": lambda clips: clips[..., ::-1],
+        "the last frame first": lambda clips: clips[:, ::-1],
+        "a mirror": lambda clips: clips[:, :, :, ::-1],
+        "a row lower": lambda clips: tf.roll(clips, 1, axis=2),
+    }
 
-    def run(signature, inputs):
-        clips = decode_clips(tf.constant(inputs["frames"].tolist()), 16, 16)
-        return classify(change(clips).numpy())
+    def passes(change):
+        def run(signature, inputs):
+            clips = decode_clips(tf.constant(inputs["frames"].tolist()), 16, 16)
+            return classify(change(clips).numpy())
 
-    pairs = compare_signatures(source, ["classify_bytes"], (), run)
-    expected, received = ({k: v[i] for k, v in pairs.items()} for i in (0, 1))
-    assert bool(compare("model", expected, received)) == passes
+        pairs = compare_signatures(source, ["classify_bytes"], (), run)
+        expected, received = ({k: v[i] for k, v in pairs.items()} for i in (0, 1))
+        return bool(compare("model", expected, received))
+
+    passed = [name for name, change in changes.items() if passes(change)]
+    assert passed == ["none"]
 
 
 def test_a_model_that_swaps_colours_is_not_kept(source, tmp_path, monkeypatch):

@@ -132,7 +132,7 @@ def test_a_run_goes_on_from_another_folder(action_videos, tmp_path, monkeypatch)
 
 
 def test_a_run_of_several_steps_at_a_time_is_resumed_where_it_stopped(
-    action_videos, tmp_path
+    action_videos, trained_run, tmp_path
 ):
     """Three steps an epoch, which two at a time do not fill."""
 
@@ -140,12 +140,10 @@ def test_a_run_of_several_steps_at_a_time_is_resumed_where_it_stopped(
         def on_epoch_end(self, epoch, logs=None):
             os.kill(os.getpid(), signal.SIGTERM)
 
-    changes = {"steps_per_execution": 2, "checkpoint_steps": 1}
-    whole = train(tiny_config(action_videos, tmp_path / "whole", **changes))
-    assert whole.steps == 6
-    stopped = tiny_config(action_videos, tmp_path / "stopped", **changes)
+    stopped = tiny_config(
+        action_videos, tmp_path / "stopped", steps_per_execution=2, checkpoint_steps=1
+    )
     with pytest.raises(TrainingInterrupted):
         train(stopped, callbacks=[Stop()])
     assert resume(stopped.run_dir).steps == 6
-    runs = [RunDirectory(tmp_path / name) for name in ("whole", "stopped")]
-    assert_equal_runs(*(run.last for run in runs))
+    assert_equal_runs(RunDirectory(stopped.run_dir).last, trained_run.run.last)
