@@ -1,3 +1,4 @@
+import functools
 import json
 import os
 import shutil
@@ -166,9 +167,16 @@ def test_a_stopped_run_goes_on_where_it_was(source, packed, tmp_path, monkeypatc
 
 
 def test_several_processes_write_the_same_files(source, packed, tmp_path):
+    begun = tmp_path / "begun"
     pack_videos(
-        read_listing(source), tmp_path / "out", SETTINGS, workers=2, max_bad_share=0.2
+        read_listing(source),
+        tmp_path / "out",
+        SETTINGS,
+        workers=2,
+        max_bad_share=0.2,
+        initializer=functools.partial(Path.touch, begun),
     )
+    assert begun.exists()
     for path in sorted(packed.glob("shard*")):
         assert (tmp_path / "out" / path.name).read_bytes() == path.read_bytes()
 
