@@ -34,7 +34,8 @@ def reference(tmp_path_factory):
 @pytest.mark.parametrize(
     ("kernels", "networks"),
     [
-        ("tensorflow_eigen", tuple(NETWORKS)),
+        ("tensorflow_eigen", ("generated",)),
+        pytest.param("tensorflow_eigen", tuple(NETWORKS), marks=pytest.mark.long),
         ("torch", tuple(NETWORKS)),
         # XLA compiles each for half a minute.
         ("jax", ("generated", "segments")),

@@ -42,7 +42,7 @@ SOLVED = [
     ("nano-16f", {"dtype": "mixed_bfloat16", "segments": 2, "kernel_size": 3}),
     pytest.param("resnet18-32f", {}, marks=pytest.mark.long),
     pytest.param("resnext101-32f", {}, marks=pytest.mark.long),
-    ("stc-resnext101-64f", {}),
+    pytest.param("stc-resnext101-64f", {}, marks=pytest.mark.long),
 ]
 # Random weights put many clips between two classes, where rounding decides.
 ROUNDED = {
@@ -84,7 +84,14 @@ def installed(*formats):
     ]
 
 
-@pytest.mark.parametrize("preset", [name for name in PRESETS if name not in SAME])
+@pytest.mark.parametrize(
+    "preset",
+    [
+        pytest.param(name, marks=[pytest.mark.long] * name.endswith("-32f"))
+        for name in PRESETS
+        if name not in SAME
+    ],
+)
 def test_every_format(preset, tmp_path):
     export(
         small_source(preset, **GENERATED), installed(*PACKAGES), ["float32"], tmp_path

@@ -9,8 +9,8 @@ from tests.fresh_process import run_python
 @pytest.mark.parametrize(
     ("task", "data", "on_two"),
     [
-        ("actions", "", "2,2"),
-        pytest.param("frames", "train", "2", marks=pytest.mark.long),
+        ("frames", "train", "2"),
+        pytest.param("actions", "", "2,2", marks=pytest.mark.long),
     ],
 )
 def test_two_devices_train_as_one_does(task, data, on_two, action_videos, tmp_path):
