@@ -202,8 +202,8 @@ def model_outputs(name, options, losses):
     """
     # Equal widths: JAX compiles the initialiser of every shape anew.
     with quick_compilation():
-        backbone = tiny_backbone(widths=(4, 4, 4, 4))
-        model = DynamoNet(backbone, 3, kernel_size=3, **options)
+        backbone = tiny_backbone(widths=(4, 4, 4, 4), name="backbone")
+        model = DynamoNet(backbone, 3, kernel_size=3, name="network", **options)
         set_weights(model)
     clips = np.concatenate([shifted_clips([(0, 1), (1, 0)]), random_clips(2)])
     outputs = model.predict(clips, verbose=0)
