@@ -27,7 +27,8 @@ PYTEST_ARGUMENTS ?=
 # Each takes up to 4 GB.
 TEST_PROCESSES ?= 2
 CONSTRAINTS ?=
-PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+# What is imported is compiled then; all of TensorFlow and PyTorch takes minutes.
+PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile \
   $(addprefix --constraint ,$(CONSTRAINTS))
 
 BENCHMARKS ?= all --write
