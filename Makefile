@@ -7,7 +7,7 @@
 # brought up to date when setup.py or pyproject.toml changes. Pick another interpreter
 # with `make PYTHON=/path/to/python3.12 VENV=.venv-3.12 test`.
 #
-# make test-long     runs the long ones, which `make test` leaves out
+# make test-long     runs those that `make test` has no time for
 # make test-lowest   runs the tests in .venv-lowest, where each dependency has the
 #                    lowest version that setup.py allows
 # make test-io       runs the tests of layers, models, data, training and programs in
@@ -48,7 +48,8 @@ test: $(VENV)/.installed-test
 	  --no-loadscope-reorder --durations=15 $(PYTEST_ARGUMENTS)
 
 test-long: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -m long --numprocesses $(TEST_PROCESSES) $(PYTEST_ARGUMENTS)
+	$(BIN)/python -m pytest -m long --numprocesses $(TEST_PROCESSES) --dist loadfile \
+	  $(PYTEST_ARGUMENTS)
 
 test-lowest:
 	$(MAKE) test VENV=.venv-lowest CONSTRAINTS=.venv-lowest/lowest.txt

@@ -1,7 +1,6 @@
 """The fastest form of a convolution on a CPU, as measured."""
 
 import json
-import math
 from importlib.resources import files
 
 FORMS_FILE = files("keras_dynamonet.layers") / "convolution_forms.json"
@@ -48,7 +47,7 @@ def fastest_form(kernels: str, task: str, kind: str, filters: int) -> str:
         task: `"forward"` or `"training"`.
         kind: One of :data:`KINDS`.
         filters: Number of output channels; the measured one with the nearest logarithm
-            counts.
+            counts, of two as near the smaller.
 
     Example:
 
@@ -56,5 +55,9 @@ def fastest_form(kernels: str, task: str, kind: str, filters: int) -> str:
     'native'
     """
     forms = CPU_FORMS[kernels][task][kind]
-    nearest = min(forms, key=lambda width: abs(math.log(int(width) / filters)))
-    return forms[nearest]
+
+    def distance(width):
+        width = int(width)
+        return max(width, filters) / min(width, filters), width
+
+    return forms[min(forms, key=distance)]

@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 
 from keras_dynamonet.cli.main import main
 from tests.video_files import numbered_frames, write_video
@@ -23,6 +25,20 @@ def test_pack_and_scan(tmp_path, capsys):
     assert "videos: 3, shards: 1, left out: 0" in captured.err
     assert main(["scan", out]) == 0
     assert "3 of 3 videos can be read" in capsys.readouterr().err
+
+
+def test_several_processes_write_nothing_but_the_messages(tmp_path):
+    data, out = make_data(tmp_path / "data"), tmp_path / "out"
+    words = ["pack", data, out, "--workers", "2", "--videos-per-shard", "1"]
+    done = subprocess.run(
+        [sys.executable, "-m", "keras_dynamonet.cli.main", *map(str, words)],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    read, written = done.stderr.splitlines()
+    assert read.endswith("videos: 3")
+    assert "videos: 3, shards: 3, left out: 0" in written
 
 
 def test_videos_left_out_are_listed(tmp_path, capsys):

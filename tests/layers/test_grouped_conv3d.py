@@ -245,10 +245,10 @@ def test_every_kind_has_a_form_with_all_kernels(kernels, task):
 
 @pytest.mark.parametrize(
     ("filters", "form"),
-    [(1, "planar"), (16, "planar"), (31, "planar"), (33, "native"), (999, "native")],
+    [(1, "planar"), (16, "planar"), (32, "planar"), (33, "native"), (999, "native")],
 )
 def test_the_nearest_width_decides(filters, form, monkeypatch):
-    forms = {"training": {"dense": {"16": "planar", "64": "native"}}}
+    forms = {"training": {"dense": {"64": "native", "16": "planar"}}}
     monkeypatch.setitem(CPU_FORMS, "torch", forms)
     assert fastest_form("torch", "training", "dense", filters) == form
 
