@@ -42,7 +42,11 @@ GENERATED = {"kernel_size": 3, "filter_source": "generated"}
 SAME = {f"resnext101-{n}f": f"resnext50-{n}f" for n in CLIP_LENGTHS}
 # Of 5x5 taps, the default, where nothing else is said.
 SOLVED = [
-    ("nano-16f", {"dtype": "mixed_bfloat16", "segments": 2, "kernel_size": 3}),
+    pytest.param(
+        "nano-16f",
+        {"dtype": "mixed_bfloat16", "segments": 2, "kernel_size": 3},
+        marks=pytest.mark.long,
+    ),
     ("resnet18-32f", {}),
     pytest.param("resnext101-32f", {}, marks=pytest.mark.long),
     pytest.param("stc-resnext101-64f", {}, marks=pytest.mark.long),
