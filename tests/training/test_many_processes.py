@@ -108,19 +108,12 @@ def test_two_processes_stopped_resumed_and_taken_over_have_the_losses_of_one(
         losses = tmp_path / f"{part}-{index}"
         return start_worker({"run_dir": run.path, "losses": losses, **settings})
 
-    def start_two(part, **settings):
-        """`settings`: of both; those of the second process alone are its `orders`."""
-        orders = settings.pop("orders")
+    def start_two(part, orders, **settings):
+        """Two processes with these settings, the second of them with orders, too."""
         machines = {"coordinator": f"127.0.0.1:{free_port()}", "processes": 2}
-        return [
-            start(
-                *(part, index),
-                machines={**machines, "process_index": index},
-                **settings,
-                **(orders if index == 1 else {}),
-            )
-            for index in range(2)
-        ]
+        places = [{**machines, "process_index": index} for index in range(2)]
+        first = start(part, 0, machines=places[0], **settings)
+        return first, start(part, 1, machines=places[1], **settings, **orders)
 
     def losses(part, index):
         return json.loads((tmp_path / f"{part}-{index}").read_text())
@@ -128,7 +121,7 @@ def test_two_processes_stopped_resumed_and_taken_over_have_the_losses_of_one(
     def step_of_checkpoint():
         return json.loads(run.state.read_text())["step"]
 
-    for worker in start_two("begun", **data, orders={"stop_after": 4}):
+    for worker in start_two("begun", {"stop_after": 4}, **data):
         _, error = worker.communicate()
         assert "TrainingInterrupted: stopped at step " in error
     stopped = step_of_checkpoint()
@@ -137,7 +130,7 @@ def test_two_processes_stopped_resumed_and_taken_over_have_the_losses_of_one(
     assert environment["distribution"]["processes"] == 2
     assert environment["distribution"]["clips_a_process"] == 2
 
-    first, second = start_two("resumed", resume=True, orders={"kill_after": 5})
+    first, second = start_two("resumed", {"kill_after": 5}, resume=True)
     assert second.wait() < 0, second.stderr.read()
     killed = time.monotonic()
     _, error = first.communicate(timeout=60)
