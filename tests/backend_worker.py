@@ -244,7 +244,11 @@ def compute(networks):
 def main(path, *networks):
     numbers = compute(networks or NETWORKS)
     numbers = {name.replace("/", "|"): array for name, array in numbers.items()}
-    np.savez(path, kernels=cpu_kernels(), **numbers)
+    settings = {
+        "kernels": cpu_kernels(),
+        "data_format": keras.config.image_data_format(),
+    }
+    np.savez(path, **settings, **numbers)
 
 
 if __name__ == "__main__":
