@@ -94,7 +94,7 @@ def installed(*formats):
 @pytest.mark.parametrize(
     "preset",
     [
-        pytest.param(name, marks=[pytest.mark.long] * name.endswith("-32f"))
+        pytest.param(name, marks=pytest.mark.long if "-32f" in name else ())
         for name in PRESETS
         if name not in SAME
     ],
