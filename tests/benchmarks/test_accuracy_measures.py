@@ -1,7 +1,13 @@
 import numpy as np
 import pytest
 
-from benchmarks.accuracy.imposed_motion import MOTIONS, moving_clips, read_motions
+from benchmarks.accuracy.imposed_motion import (
+    FASTEST,
+    MOTIONS,
+    moving_clips,
+    played_clips,
+    read_motions,
+)
 from benchmarks.accuracy.measures import (
     frame_quality,
     knowledge,
@@ -98,6 +104,19 @@ def test_imposed_motion_moves_the_picture_as_it_says():
         assert np.sign(step[0]) == np.sign(down) or abs(down) < 0.6
         assert np.sign(grey[-1].sum() - grey[0].sum()) == np.sign(zoom)
         assert abs(turn) <= MOTIONS["turn"][0]
+
+
+def test_clips_are_played_at_the_speed_and_in_the_direction_they_are_said_to():
+    numbers = np.arange(60, dtype="uint8")[:, None, None, None]
+    pictures = {"counter": np.broadcast_to(numbers, (60, 50, 70, 3))}
+    rng = np.random.default_rng(0)
+    clips, playbacks = played_clips(pictures, [("counter", 20, 52)], 40, rng)
+    shown = np.round(255 * clips[:, :, 0, 0, 0]).astype(int)
+    assert shown.min() >= 20 and shown.max() < 52
+    steps = np.diff(shown, axis=1)
+    expected = np.round(2 ** playbacks[:, 0]) * playbacks[:, 1]
+    np.testing.assert_array_equal(steps, np.repeat(expected[:, None], 7, axis=1))
+    assert {*expected} == {s * d for s in range(1, FASTEST + 1) for d in (1, -1)}
 
 
 def test_motions_are_read_from_what_tells_them():
