@@ -27,7 +27,9 @@ PYTEST_ARGUMENTS ?=
 # Each takes up to 4 GB.
 TEST_PROCESSES ?= 2
 CONSTRAINTS ?=
-# What is imported is compiled then; all of TensorFlow and PyTorch takes minutes.
+# What is imported is compiled then, and once: all of TensorFlow and PyTorch takes
+# minutes, and TensorFlow in every process twelve seconds.
+unexport PYTHONDONTWRITEBYTECODE
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile \
   $(addprefix --constraint ,$(CONSTRAINTS))
 

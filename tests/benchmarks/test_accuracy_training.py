@@ -37,6 +37,7 @@ def clips(monkeypatch):
     monkeypatch.setattr(training, "load_clips", load)
 
 
+@pytest.mark.long
 def test_a_run_is_a_function_of_its_seed(tmp_path):
     trainer = training.Trainer(EXPERIMENT, tmp_path)
     first, second, again = (trainer.run(seed) for seed in (0, 1, 0))

@@ -131,6 +131,7 @@ def test_a_run_goes_on_from_another_folder(action_videos, tmp_path, monkeypatch)
     assert resume(run.path).steps == 3
 
 
+@pytest.mark.long
 def test_a_run_of_several_steps_at_a_time_is_resumed_where_it_stopped(
     action_videos, trained_run, tmp_path
 ):
