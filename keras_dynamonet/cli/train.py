@@ -59,6 +59,8 @@ LABELS_ONLY = (
     "descriptor",
     "evidence",
     "motion_gradient",
+    "dropout",
+    "loss_warmup_epochs",
 )
 """Settings that say nothing where no label is learnt."""
 

@@ -329,6 +329,11 @@ class TrainConfig:
         self._require(
             "stride", self.stride is None or self.fps is None, "excludes `fps`"
         )
+        self._require(
+            "loss_weighting",
+            self.task == "actions" or self.loss_weighting != "warm_up",
+            "lets the loss of actions grow in, and there is none",
+        )
 
     def _check_choice(self, field: dataclasses.Field) -> None:
         value, choices = getattr(self, field.name), field.metadata["choices"]
@@ -345,6 +350,21 @@ class TrainConfig:
     def _require(self, name: str, holds: bool, rule: str) -> None:
         if not holds:
             raise UserError(f"`{name}` {rule}. Received: {name}={getattr(self, name)}.")
+
+    @property
+    def idle_settings(self) -> dict[str, str]:
+        """Settings that were changed, but have no effect, and what they would need."""
+        needs = {
+            "loss_warmup_epochs": ("loss_weighting", "warm_up"),
+            "momentum": ("optimizer", "sgd"),
+            "learning_rate_batch": ("scale_learning_rate", "linear"),
+        }
+        defaults = {field.name: field.default for field in dataclasses.fields(self)}
+        return {
+            name: f"{needed}={value}"
+            for name, (needed, value) in needs.items()
+            if getattr(self, name) != defaults[name] and getattr(self, needed) != value
+        }
 
     @property
     def peak_learning_rate(self) -> float:

@@ -67,6 +67,7 @@ def build_model(config: TrainConfig, class_names: Sequence[str] | None) -> keras
     model = _starting_model(config, class_names)
     if config.task == "frames":
         _tell_what_frames_teach(model)
+    _tell_what_has_no_effect(config, model)
     return model
 
 
@@ -111,6 +112,14 @@ def _tell_what_frames_teach(model: keras.Model) -> None:
             "--generator-input feature reaches all of it",
             model.generator_input,
         )
+
+
+def _tell_what_has_no_effect(config: TrainConfig, model: keras.Model) -> None:
+    idle = config.idle_settings
+    if config.generator_input is not None and model.filter_source == "solved":
+        idle["generator_input"] = "filter_source=generated or refined"
+    for name, need in idle.items():
+        logger.warning("`%s` has no effect without %s", name, need)
 
 
 def compile_model(

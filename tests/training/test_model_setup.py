@@ -63,6 +63,23 @@ def test_users_are_told_what_frames_alone_teach(options, told, caplog):
     assert told in caplog.text if told else "teach" not in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "needed"),
+    [
+        ("generator_input", "stage2", {"filter_source": "refined"}),
+        ("loss_warmup_epochs", 2.0, {"loss_weighting": "warm_up"}),
+        ("momentum", 0.5, {"optimizer": "sgd"}),
+        ("learning_rate_batch", 8, {"scale_learning_rate": "linear"}),
+    ],
+)
+def test_users_are_told_of_settings_without_effect(name, value, needed, caplog):
+    told = f"`{name}` has no effect without {next(iter(needed))}="
+    build_model(tiny_config("data", "run", **{name: value}, **needed), None)
+    assert "no effect" not in caplog.text
+    build_model(tiny_config("data", "run", **{name: value}), None)
+    assert told in caplog.text
+
+
 def test_options_of_the_filters_reach_the_network():
     options = {"evidence": "filters", "motion_gradient": False, "segments": 2}
     model = build_model(tiny_config("data", "run", **options), ["walk", "run"])
