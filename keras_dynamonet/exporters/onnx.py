@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 OPSETS = (17, 18)
 PACKAGES = ("onnx", "onnxruntime", "tf2onnx")
+LARGEST = "largest_in_float16"
+"""What a float16 file and its sidecar call the largest number of its backbone."""
 
 
 def export_onnx(
@@ -62,7 +64,10 @@ def export_onnx(
     def write(path):
         model = convert(source, precision=precision, opset=opset)
         path.write_bytes(model.SerializeToString())
-        return {"opset": opset, "convolutions": convolution_types(model)}
+        found = {"opset": opset, "convolutions": convolution_types(model)}
+        if precision == "float16":
+            found[LARGEST] = read_largest(model)
+        return found
 
     return export_artefact(
         source,
@@ -101,8 +106,9 @@ def convert(
         opset: 17 or 18.
 
     Raises:
-        UserError: If the opset is unknown, the graph is not valid, or a convolution of
-            the backbone does not compute in the precision.
+        UserError: If the opset is unknown, the graph is not valid, a convolution of
+            the backbone does not compute in the precision, or float16 cannot hold what
+            it computes.
         MissingExtraError: If the extra `onnx` is not installed.
     """
     require_onnx()
@@ -128,6 +134,8 @@ def convert(
     if precision == "int8":
         model = quantise_backbone(model, source.clips.to_calibrate_with())
     elif precision in HALF_TYPES:
+        if precision == "float16":
+            _check_range(model, source.clips.parity)
         model = cast_backbone(model, precision)
     if precision != "float32":
         check_precision(model, backbone, precision)
@@ -169,6 +177,26 @@ def require_onnx() -> None:
 def _check_opset(opset):
     if opset not in OPSETS:
         raise UserError(f"The opset must be 17 or 18. Received: {opset}")
+
+
+def read_largest(model: "onnx.ModelProto") -> float:
+    """The largest number of the backbone of a float16 model that was converted."""
+    (entry,) = (entry for entry in model.metadata_props if entry.key == LARGEST)
+    return json.loads(entry.value)
+
+
+def _check_range(model, clips):
+    """Checks that float16 holds the backbone, and notes how far it goes."""
+    from keras_dynamonet.exporters.onnx_precision import FLOAT16_LIMIT, largest_in_half
+
+    largest, name = largest_in_half(model, clips)
+    if not largest <= FLOAT16_LIMIT:
+        raise UserError(
+            f"float16 ends at 65,504, and {name} of this network goes up to "
+            f"{largest:.3g} on {len(clips)} clips (allowed: {FLOAT16_LIMIT:,.0f}). "
+            "Export float32 or int8."
+        )
+    model.metadata_props.add(key=LARGEST, value=json.dumps(largest))
 
 
 def _convert_graph(folded, outputs, opset):

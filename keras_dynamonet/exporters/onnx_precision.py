@@ -37,6 +37,10 @@ _HALF_OPERATORS = (
     "Unsqueeze",
 )
 
+FLOAT16_LIMIT = float(np.finfo(np.float16).max) / 2
+"""The largest number that a backbone in float16 may compute of the clips that it is
+compared on: half of what the type holds, for clips yet unseen."""
+
 _CLIPS_A_SAMPLE = 4  # about; their extremes are one sample of a range
 
 
@@ -90,6 +94,49 @@ def cast_backbone(model: onnx.ModelProto, dtype: str = "float16") -> onnx.ModelP
     graph.node.extend(nodes)
     graph.initializer.extend(constants)
     return result
+
+
+def largest_in_half(model: onnx.ModelProto, clips: np.ndarray) -> tuple[float, str]:
+    """The largest magnitude among what :func:`cast_backbone` casts.
+
+    ONNX Runtime computes float16 convolutions in float32 on a CPU, so that comparing
+    outputs there does not show what overflows on a GPU.
+
+    Args:
+        model: The float32 model.
+        clips: Real clips, uint8 `(n, T, height, width, 3)`.
+
+    Returns:
+        The magnitude, and the name of the tensor that it is found in.
+    """
+    from keras_dynamonet.exporters.runtimes import load_onnxruntime
+
+    probe = onnx.ModelProto()
+    probe.CopyFrom(model)
+    graph, made_in_half = probe.graph, _half_outputs(model.graph)
+    inside = {
+        name
+        for node in graph.node
+        if node.output[0] in made_in_half
+        for name in (*node.input, node.output[0])
+    }
+    names = sorted(inside & _float_tensors(model))
+    del graph.output[:]
+    for name in names:
+        size, largest = f"{name}_magnitude", f"{name}_largest"
+        graph.node.append(helper.make_node("Abs", [name], [size]))
+        graph.node.append(helper.make_node("ReduceMax", [size], [largest], keepdims=0))
+        graph.output.append(
+            helper.make_tensor_value_info(largest, TensorProto.FLOAT, [])
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "probe.onnx"
+        onnx.save(probe, path)
+        loaded = load_onnxruntime(str(path))
+        found = [loaded.run(clip[None]) for clip in clips]
+    largest = {name: max(float(f[f"{name}_largest"]) for f in found) for name in names}
+    worst = max(names, key=largest.get)
+    return largest[worst], worst
 
 
 def quantise_backbone(model: onnx.ModelProto, clips: np.ndarray) -> onnx.ModelProto:

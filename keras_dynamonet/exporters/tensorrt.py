@@ -144,7 +144,11 @@ def export_tensorrt(
             hashlib.sha256(model).hexdigest(),
             precision,
         )
+        found = {}
+        if precision == "float16":
+            found[onnx_exporter.LARGEST] = onnx_exporter.read_largest(proto)
         return {
+            **found,
             "engine": state["record"].describe(),
             "network": network.describe(),
             "workspace_mib": settings.workspace_mib,

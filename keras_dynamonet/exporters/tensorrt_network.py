@@ -149,8 +149,9 @@ def parse(tensorrt: TensorRT, model: bytes):
     network = builder.create_network(flag)
     parser = trt.OnnxParser(network, logger)
     if not parser.parse(model):
-        error = parser.get_error(0)
-        reason = error.desc().splitlines()[0] if parser.num_errors else "unknown error"
+        reason = "unknown error"
+        if parser.num_errors:
+            reason = parser.get_error(0).desc().splitlines()[0]
         raise UserError(f"{tensorrt.flavour} cannot read the ONNX model: {reason}")
     return builder, network, (logger, parser)
 

@@ -35,6 +35,7 @@ from keras_dynamonet.exporters.onnx_precision import (  # noqa: E402
     cast_backbone,
     check_precision,
     convolution_types,
+    largest_in_half,
     quantise_backbone,
 )
 
@@ -170,6 +171,38 @@ def test_half_precision_is_for_the_backbone_alone(source, model, tmp_path):
     np.testing.assert_array_equal(received["motion_filters"], exact["motion_filters"])
 
 
+def test_the_largest_number_of_the_backbone_is_found(source, model, tmp_path):
+    clips = source.clips.parity[:3]
+    probe = onnx.ModelProto()
+    probe.CopyFrom(model)
+    convolution = three_dimensional(probe.graph)[0]
+    weights = {tensor.name: tensor for tensor in probe.graph.initializer}
+    kernel = weights[convolution.input[1]]
+    values = onnx.numpy_helper.to_array(kernel) * np.float32(1e6)
+    kernel.CopyFrom(onnx.numpy_helper.from_array(values, kernel.name))
+    output = onnx.helper.make_tensor_value_info(
+        convolution.output[0], onnx.TensorProto.FLOAT, None
+    )
+    probe.graph.output.append(output)
+    expected = np.abs(run_model(probe, clips, tmp_path)[convolution.output[0]]).max()
+    probe.graph.output.pop()
+    largest, name = largest_in_half(probe, clips)
+    assert largest >= expected * (1 - 1e-6) > 65504
+    if name == convolution.output[0]:
+        assert largest == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_backbone_beyond_float16_is_refused(source, tmp_path, monkeypatch):
+    result = export_onnx(source, tmp_path / "model.onnx", precision="float16")
+    largest = json.loads(result.sidecar.read_text())["largest_in_float16"]
+    assert 0 < largest < 1000
+    monkeypatch.setattr(onnx_precision, "FLOAT16_LIMIT", largest / 2)
+    with pytest.raises(UserError, match="float16 ends at 65,504, and .* goes up to"):
+        export_onnx(source, tmp_path / "other.onnx", precision="float16")
+    assert not list(tmp_path.glob("other*"))
+    assert convert(source, precision="bfloat16").graph.node
+
+
 def test_bfloat16_is_written_for_tensorrt(model):
     types = set(convolution_types(cast_backbone(model, "bfloat16")).values())
     assert types == {"bfloat16", "float32"}
@@ -186,7 +219,7 @@ def test_int8_quantises_every_convolution(source, tmp_path):
     assert compare("int8", source.expected, received, tolerance=RANDOM_INT8)
     # Symmetric, one scale a channel: what TensorRT takes.
     constants = {
-        tensor.name: onnx.numpy_helper.to_array(tensor)
+        tensor.name: onnx.onnx.numpy_helper.to_array(tensor)
         for tensor in model.graph.initializer
     }
     scales = [
@@ -222,7 +255,7 @@ def test_lower_precision_needs_convolutions(model):
 def scales(model, clips):
     """Of the activations, by name."""
     return {
-        tensor.name: float(onnx.numpy_helper.to_array(tensor))
+        tensor.name: float(onnx.onnx.numpy_helper.to_array(tensor))
         for tensor in quantise_backbone(model, clips).graph.initializer
         if tensor.name.endswith("_scale") and not tensor.dims
     }
