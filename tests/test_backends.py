@@ -44,9 +44,7 @@ def reference(tmp_path_factory):
         ("torch", tuple(NETWORKS)),
         # XLA compiles each for half a minute.
         ("jax", ("segments",)),
-        pytest.param(
-            "jax", ("generated", "solved", "refined"), marks=pytest.mark.long
-        ),
+        pytest.param("jax", ("generated", "solved", "refined"), marks=pytest.mark.long),
     ],
 )
 def test_layers_predictions_losses_and_gradients_are_equal(
