@@ -4,6 +4,11 @@ Raise :class:`UserError` for a mistake that the user can mend (a missing file, a
 argument, a missing extra). The programs print its text without a stack trace.
 """
 
+import re
+
+_GRAPH_NODES = re.compile(r"\[\[\{\{.*\}\}\]\]\s*$")
+"""What TensorFlow ends a message with: `[[{{function_node f}}{{node x}}]]`."""
+
 
 class UserError(ValueError):
     """A user's mistake: says which file or argument, what is wrong, what to do.
@@ -44,6 +49,18 @@ class MissingExtraError(UserError, ImportError):
         )
 
 
+def first_line(text: str) -> str:
+    """What a library's message says first, without the nodes of TensorFlow's graph.
+
+    Example:
+
+    >>> first_line("\\nno picture [[{{node decode}}]]\\n\\t [[{{node map}}]]")
+    'no picture'
+    """
+    lines = (_GRAPH_NODES.sub("", line).strip() for line in text.splitlines())
+    return next(filter(None, lines), "no reason given")
+
+
 def reason_of(error: Exception) -> str:
     """Kind and first line of an error of some library's, for a line to the user.
 
@@ -52,5 +69,4 @@ def reason_of(error: Exception) -> str:
     >>> reason_of(RuntimeError("it broke\\nand here is a trace"))
     'RuntimeError: it broke'
     """
-    text = (str(error).strip() or "no reason given").splitlines()[0]
-    return f"{type(error).__name__}: {text}"
+    return f"{type(error).__name__}: {first_line(str(error))}"

@@ -4,13 +4,15 @@ import argparse
 from pathlib import Path
 
 from keras_dynamonet.cli.argument_types import at_least, positive
+from keras_dynamonet.cli.failures import describe_failure
 from keras_dynamonet.cli.output import (
     load_tensorflow,
     make_table,
     print_json,
     result_console,
+    say,
 )
-from keras_dynamonet.errors import UserError
+from keras_dynamonet.errors import UserError, reason_of
 
 EXAMPLES = """\
 examples:
@@ -25,7 +27,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "serve-client",
         help="classify videos with a running TensorFlow Serving",
         description="Cuts clips out of videos as the sidecar of a served model says, "
-        "sends them to TensorFlow Serving, and shows the likeliest actions.",
+        "sends them to TensorFlow Serving, and shows the likeliest actions. Fails if a "
+        "video cannot be classified; the others are.",
         epilog=EXAMPLES,
     )
     parser.add_argument(
@@ -80,9 +83,11 @@ def run(arguments: argparse.Namespace) -> int:
     sidecar = read_sidecar(arguments.sidecar, format="saved_model", needs=CLIP_KEYS)
     load_tensorflow(verbose=arguments.verbose)
     from keras_dynamonet.exporters.calibration import read_video_clips
-    from keras_dynamonet.exporters.saved_model import encode_jpeg
-    from keras_dynamonet.exporters.serving import MAX_BATCH_SIZE
-    from keras_dynamonet.exporters.serving_client import GrpcClient, RestClient
+    from keras_dynamonet.exporters.serving_client import (
+        GrpcClient,
+        RestClient,
+        UnreachableError,
+    )
 
     model = arguments.model or Path(arguments.sidecar).resolve().parent.name
     options = {
@@ -93,24 +98,47 @@ def run(arguments: argparse.Namespace) -> int:
         client = RestClient(arguments.rest, model, **options)
     else:
         client = GrpcClient(arguments.grpc or "localhost:8500", model, **options)
-    found = []
+    found, errors = [], []
     with client:
         for video in arguments.videos:
-            clips = read_video_clips(video, _spec(sidecar), arguments.clips)
-            answers = []
-            for start in range(0, len(clips), MAX_BATCH_SIZE):
-                part = clips[start : start + MAX_BATCH_SIZE]
-                if arguments.rest:
-                    frames = encode_jpeg(part)
-                    answers.append(client.predict({"frames": frames}, "classify_bytes"))
-                else:
-                    answers.append(client.predict({"clip": part}))
-            found.append(_best(video, answers, sidecar, arguments.top))
+            try:
+                clips = read_video_clips(video, _spec(sidecar), arguments.clips)
+                answers = _ask(client, clips, as_jpeg=bool(arguments.rest))
+            except UnreachableError as error:
+                _tell(str(error), errors)
+                break
+            except Exception as error:  # of one of many libraries
+                line = describe_failure(error) or reason_of(error)
+                named = "" if line.startswith(video) else f"{video}: "
+                _tell(f"{named}{line}", errors)
+            else:
+                found.append(_best(video, answers, sidecar, arguments.top))
     if arguments.json:
-        print_json(found)
-    else:
+        print_json({"videos": found, "errors": errors})
+    elif found:
         _show(found)
-    return 0
+    return 1 if errors else 0
+
+
+def _ask(client, clips, *, as_jpeg):
+    """Answers to the clips, as many at a time as the server takes."""
+    from keras_dynamonet.exporters.saved_model import encode_jpeg
+    from keras_dynamonet.exporters.serving import MAX_BATCH_SIZE
+
+    answers = []
+    for start in range(0, len(clips), MAX_BATCH_SIZE):
+        part = clips[start : start + MAX_BATCH_SIZE]
+        if as_jpeg:
+            frames = encode_jpeg(part)
+            answers.append(client.predict({"frames": frames}, "classify_bytes"))
+        else:
+            answers.append(client.predict({"clip": part}))
+    return answers
+
+
+def _tell(line, errors):
+    errors.append(line)
+    say(f"error: {line}")
 
 
 def _spec(sidecar):

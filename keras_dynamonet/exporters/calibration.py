@@ -4,6 +4,7 @@ import functools
 import hashlib
 import logging
 import os
+import tokenize
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -51,11 +52,7 @@ class ExportClips:
 
     def __post_init__(self):
         for clips in (self.parity, self.calibration):
-            if clips.dtype != np.uint8 or clips.ndim != 5 or clips.shape[-1] != 3:
-                raise UserError(
-                    f"{self.source}: clips must be uint8 RGB of shape (clips, frames, "
-                    f"height, width, 3). Received: {clips.dtype} {clips.shape}"
-                )
+            _require_clips(clips, self.source)
 
     @functools.cached_property
     def parity_hashes(self) -> tuple[bytes, ...]:
@@ -252,11 +249,29 @@ def _warn_of_shared_clips(source):
 
 def _load_array(path):
     try:
-        return np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
+        # numpy.load would also take archives, whatever their name.
+        with open(path, "rb") as file:
+            clips = np.lib.format.read_array(file, allow_pickle=False)
+    except OSError as error:
+        reason = error.strerror or error
+        raise UserError(
+            f"{path}: cannot be read: {reason}. Name another file with --data."
+        ) from error
+    # The last two of a damaged header, which NumPy reads as Python.
+    except (ValueError, SyntaxError, tokenize.TokenError) as error:
         raise UserError(
             f"{path}: cannot be read as an array. Write it with numpy.save."
         ) from error
+    _require_clips(clips, path)
+    return clips
+
+
+def _require_clips(clips, source):
+    if clips.dtype != np.uint8 or clips.ndim != 5 or clips.shape[-1] != 3:
+        raise UserError(
+            f"{source}: clips must be uint8 RGB of shape (clips, frames, height, "
+            f"width, 3). Received: {clips.dtype} {clips.shape}"
+        )
 
 
 def _from_videos(listing, spec, num_parity, num_calibration, rng):

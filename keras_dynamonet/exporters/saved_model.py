@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_dynamonet.errors import UserError
+from keras_dynamonet.errors import UserError, first_line
 from keras_dynamonet.exporters.artefact import (
     ExportResult,
     export_artefact,
@@ -162,7 +162,7 @@ class SavedModelRunner:
             return self._served.run(signature, inputs)
         except ServingError as error:
             raise UserError(
-                f"{self._target}: TensorFlow cannot run it: {error}"
+                f"{self._target}: TensorFlow cannot run it: {first_line(str(error))}"
             ) from error
 
     def _is_full(self, signature):

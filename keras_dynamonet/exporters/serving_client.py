@@ -9,11 +9,17 @@ from typing import Protocol
 
 import numpy as np
 
-from keras_dynamonet.errors import UserError
+from keras_dynamonet.errors import UserError, first_line
 from keras_dynamonet.exporters.serving import GRPC_PORT, REST_PORT, require_serving
 
 UNLIMITED = -1
 """gRPC's own limit of 4 MB is less than one clip of 64 frames of 224 x 224 pixels."""
+
+_UNREACHABLE = ("UNAVAILABLE", "DEADLINE_EXCEEDED")
+
+
+class UnreachableError(UserError):
+    """No TensorFlow Serving answers at the address: to ask once more is no use."""
 
 
 class Client(Protocol):
@@ -91,7 +97,8 @@ class GrpcClient:
             Outputs by name.
 
         Raises:
-            UserError: If the server cannot be reached or answers with an error.
+            UnreachableError: If no TensorFlow Serving answers.
+            UserError: If it answers with an error.
         """
         import grpc
         import tensorflow as tf
@@ -107,9 +114,11 @@ class GrpcClient:
         try:
             response = self._stub.Predict(request, timeout=self.timeout_seconds)
         except grpc.RpcError as error:
-            raise UserError(
-                f"{self.address}: {error.code().name}: {error.details()}. Check the "
-                "address, the name of the model and the signature."
+            code = error.code().name
+            kind = UnreachableError if code in _UNREACHABLE else UserError
+            raise kind(
+                f"{self.address}: {code}: {first_line(error.details() or '')}. Check "
+                "the address, the name of the model and the signature."
             ) from error
         return {name: tf.make_ndarray(v) for name, v in response.outputs.items()}
 
@@ -178,27 +187,37 @@ class RestClient:
             "signature_name": signature,
             "inputs": {name: _to_json(value) for name, value in inputs.items()},
         }
-        answer = self._request("POST", f"{self._path}:predict", body)
+        answer = self._request("POST", f"{self._path}:predict", "outputs", body)
         outputs = answer["outputs"]
         if not isinstance(outputs, dict):
             # The server leaves out the name of a single output.
             outputs = {self._only_output(signature): outputs}
-        return {name: np.asarray(value, "float32") for name, value in outputs.items()}
+        try:
+            return {name: np.asarray(v, "float32") for name, v in outputs.items()}
+        except (TypeError, ValueError) as error:
+            raise self._no_answer("outputs that are no numbers") from error
 
     def metadata(self) -> dict:
         """The signatures of the model, as the server tells them.
 
         Raises:
-            UserError: If the server cannot be reached or answers with an error.
+            UnreachableError: If no TensorFlow Serving answers.
+            UserError: If it answers with an error.
         """
-        return self._request("GET", f"{self._path}/metadata")
+        return self._request("GET", f"{self._path}/metadata", "metadata")
 
     def _only_output(self, signature):
-        definitions = self.metadata()["metadata"]["signature_def"]["signature_def"]
-        (name,) = definitions[signature]["outputs"]
+        metadata = self.metadata()["metadata"]
+        try:
+            definitions = metadata["signature_def"]["signature_def"]
+            (name,) = definitions[signature]["outputs"]
+        except (KeyError, TypeError, ValueError) as error:
+            reason = f"metadata that do not name the output of {signature}"
+            raise self._no_answer(reason) from error
         return name
 
-    def _request(self, method, path, body=None):
+    def _request(self, method, path, part, body=None):
+        """The document that the server answers with, which has a certain part."""
         connection = self._connect()
         try:
             content = None if body is None else json.dumps(body)
@@ -208,16 +227,22 @@ class RestClient:
             response = connection.getresponse()
             answer = json.loads(response.read())
         except (OSError, http.client.HTTPException, ValueError) as error:
-            raise UserError(
-                f"{self.address}: no answer of TensorFlow Serving: {error}. Check the "
-                f"address; REST is on port {REST_PORT}, gRPC on {GRPC_PORT}."
-            ) from error
+            raise self._no_answer(first_line(str(error))) from error
         finally:
             connection.close()
-        if response.status != 200 or "error" in answer:
-            reason = answer.get("error", f"status {response.status}")
-            raise UserError(f"{self.address}: {reason}")
-        return answer
+        if isinstance(answer, dict):
+            if response.status != 200 or "error" in answer:
+                reason = str(answer.get("error") or f"status {response.status}")
+                raise UserError(f"{self.address}: {first_line(reason)}")
+            if part in answer:
+                return answer
+        raise self._no_answer(f"JSON without `{part}`")
+
+    def _no_answer(self, reason):
+        return UnreachableError(
+            f"{self.address}: no answer of TensorFlow Serving: {reason}. Check the "
+            f"address; REST is on port {REST_PORT}, gRPC on {GRPC_PORT}."
+        )
 
 
 def _to_json(value):

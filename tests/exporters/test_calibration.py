@@ -163,6 +163,39 @@ def test_broken_array_is_refused(tmp_path):
         load_export_clips(tmp_path / "clips.npy", SPEC)
 
 
+@pytest.mark.parametrize(
+    "content", [b"", b"\x93NUMPY\x01\x00\x08\x00{'descr:", b"PK\x03\x04"]
+)
+def test_damaged_arrays_are_refused(content, tmp_path):
+    path = tmp_path / "clips.npy"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="clips.npy: cannot be read as an array. Wri"):
+        load_export_clips(path, SPEC)
+
+
+def test_an_archive_by_the_name_of_an_array_is_refused(tmp_path):
+    path = tmp_path / "clips.npy"
+    with open(path, "wb") as file:
+        np.savez(file, moving_clips(2, 4, 16))
+    with pytest.raises(UserError, match="clips.npy: cannot be read as an array. Wri"):
+        load_export_clips(path, SPEC)
+
+
+@pytest.mark.parametrize("array", [np.uint8(3), np.zeros((4, 16, 16, 3), "uint8")])
+def test_arrays_of_another_shape_are_refused(array, tmp_path):
+    path = tmp_path / "clips.npy"
+    np.save(path, array)
+    with pytest.raises(UserError, match="clips.npy: clips must be uint8 RGB of shape"):
+        load_export_clips(path, SPEC)
+
+
+def test_a_missing_array_is_told_as_missing(tmp_path):
+    with pytest.raises(
+        UserError, match="clips.npy: cannot be read: No such file or directory. Name"
+    ):
+        load_export_clips(tmp_path / "clips.npy", SPEC)
+
+
 def test_broken_videos_are_refused(tmp_path):
     (tmp_path / "a.mp4").write_bytes(b"no video" * 100)
     with pytest.raises(UserError, match="a.mp4: no clips could be read. .*a.mp4"):

@@ -185,6 +185,14 @@ def test_errors_of_the_model_come_back(served):
         served.run("embed", {"clip": np.zeros((1, 3, 16, 16, 3), "uint8")})
 
 
+def test_errors_of_the_model_are_one_line(exported):
+    frames = np.full((1, 4), b"no picture", object)
+    with SavedModelRunner(exported.path) as runner:
+        with pytest.raises(UserError, match="TensorFlow cannot run it: .*") as told:
+            runner.run("classify_bytes", {"frames": frames})
+    assert "\n" not in str(told.value) and "[[" not in str(told.value)
+
+
 def test_frames_of_any_size_are_taken(source, served):
     wide = np.repeat(source.clips.parity[:1], 3, axis=3)  # 16 x 48 pixels
     received = served.run("classify_bytes", {"frames": encode_jpeg(wide, 100)})

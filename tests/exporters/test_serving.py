@@ -1,8 +1,10 @@
 import json
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from keras_dynamonet.errors import MissingExtraError, UserError
 from keras_dynamonet.exporters import serving
@@ -13,7 +15,12 @@ from keras_dynamonet.exporters.serving import (
     require_serving,
     version_path,
 )
-from keras_dynamonet.exporters.serving_client import GrpcClient, RestClient
+from keras_dynamonet.exporters.serving_client import (
+    GrpcClient,
+    RestClient,
+    UnreachableError,
+)
+from tests.action_videos import write_action_videos
 from tests.exporters.stand_in_server import StandIn, grpc_server, rest_server
 
 pytest.importorskip("tensorflow_serving")
@@ -47,7 +54,16 @@ def test_tree_is_complete(tree):
     compose = (tree / "docker-compose.yml").read_text()
     for path in re.findall(r"=/config/(\S+)", compose):
         assert (tree / "config" / path).is_file()
-    assert "image: tensorflow/serving:" in compose
+    # The server of the TensorFlow that wrote the graph, unless one is named.
+    release = ".".join(tf.__version__.split(".")[:2])
+    image = f"image: tensorflow/serving:${{TF_SERVING_TAG:-{release}.0}}"
+    assert image in [line.strip() for line in compose.splitlines()]
+
+
+@pytest.mark.parametrize("version", ["2.21.0", "2.21.1", "2.21.0-rc1"])
+def test_servers_are_those_of_a_release(version, monkeypatch):
+    monkeypatch.setattr(tf, "__version__", version)
+    assert serving._default_tag() == "2.21.0"
 
 
 def test_models_are_listed_in_the_words_of_the_server(tree):
@@ -186,8 +202,19 @@ def test_grpc_errors_are_lines(source, stand_in):
             with pytest.raises(UserError, match='INVALID_ARGUMENT: .*"sing" not found'):
                 client.predict(clip, "sing")
     with GrpcClient("127.0.0.1:9", "actions", timeout_seconds=2) as client:
-        with pytest.raises(UserError, match="127.0.0.1:9: UNAVAILABLE|DEADLINE"):
+        with pytest.raises(
+            UnreachableError, match="127.0.0.1:9: (UNAVAILABLE|DEADLINE)"
+        ):
             client.predict(clip)
+
+
+def test_errors_of_the_graph_are_one_line(stand_in):
+    frames = {"frames": np.full((1, 4), b"no picture", object)}
+    with grpc_server(stand_in) as grpc, rest_server(stand_in) as rest:
+        for client in (GrpcClient(grpc, "actions"), RestClient(rest, "actions")):
+            with client, pytest.raises(UserError, match="(?i)image|jpeg") as told:
+                client.predict(frames, "classify_bytes")
+            assert "\n" not in str(told.value) and "[[" not in str(told.value)
 
 
 def test_rest(source, stand_in):
@@ -236,7 +263,9 @@ def test_rest_errors_are_lines(source, stand_in):
             RestClient(address, "other").predict(clip)
         with pytest.raises(UserError, match='"sing" not found'):
             RestClient(address, "actions").predict(clip, "sing")
-    with pytest.raises(UserError, match="127.0.0.1:9: no answer of TensorFlow Serving"):
+    with pytest.raises(
+        UnreachableError, match="127.0.0.1:9: no answer of TensorFlow Serving"
+    ):
         RestClient("127.0.0.1:9", "actions").predict(clip)
     with pytest.raises(UserError, match="is no address. Give host:port or a URL"):
         RestClient("ftp://host", "actions")
@@ -244,9 +273,42 @@ def test_rest_errors_are_lines(source, stand_in):
         RestClient("localhost:port", "actions")
 
 
+@pytest.mark.parametrize(
+    ("body", "status", "reason"),
+    [
+        (b"{}", 200, "JSON without `outputs`"),
+        (b"[]", 200, "JSON without `outputs`"),
+        (b"3", 200, "JSON without `outputs`"),
+        (b"null", 500, "JSON without `outputs`"),
+        (b'{"outputs": 3}', 200, "JSON without `metadata`"),
+        (b'{"outputs": 3, "metadata": 3}', 200, "metadata that do not name the output"),
+        (b'{"outputs": {"a": "b"}}', 200, "outputs that are no numbers"),
+    ],
+)
+def test_rest_refuses_json_of_another_server(body, status, reason, monkeypatch):
+    answer_with(body, status, monkeypatch)
+    with pytest.raises(
+        UnreachableError, match=f"host:1: no answer of TensorFlow Serving: {reason}"
+    ):
+        RestClient("host:1", "actions").predict({"clip": np.zeros(1)})
+
+
+@pytest.mark.parametrize("body", [b"{}", b'{"error": null}'])
+def test_rest_tells_the_status_of_errors_without_a_text(body, monkeypatch):
+    answer_with(body, 404, monkeypatch)
+    with pytest.raises(UserError, match="^host:1: status 404$"):
+        RestClient("host:1", "actions").metadata()
+
+
+def answer_with(body, status, monkeypatch):
+    response = SimpleNamespace(status=status, read=lambda: body)
+    connection = "http.client.HTTPConnection"
+    monkeypatch.setattr(f"{connection}.request", lambda *_: None)
+    monkeypatch.setattr(f"{connection}.getresponse", lambda _: response)
+
+
 def test_serve_client_classifies_videos(tree, stand_in, tmp_path, capsys):
     from keras_dynamonet.cli.main import main
-    from tests.action_videos import write_action_videos
 
     write_action_videos(tmp_path / "videos", videos=1)
     video = str(next((tmp_path / "videos").rglob("*.mp4")))
@@ -257,7 +319,9 @@ def test_serve_client_classifies_videos(tree, stand_in, tmp_path, capsys):
             # More clips than the server takes at a time.
             options = [*where, "--clips", "10", "--top", "2", "--json"]
             assert main(["serve-client", sidecar, video, *options]) == 0
-            found.append(json.loads(capsys.readouterr().out))
+            document = json.loads(capsys.readouterr().out)
+            assert document["errors"] == []
+            found.append(document["videos"])
         assert main(["serve-client", sidecar, video, "--grpc", grpc]) == 0
         assert "probability" in capsys.readouterr().out
     for (result,) in found:
@@ -265,6 +329,88 @@ def test_serve_client_classifies_videos(tree, stand_in, tmp_path, capsys):
         assert len(result["actions"]) == 2
     names = [[row["action"] for row in result["actions"]] for (result,) in found]
     assert names[0] == names[1]
+
+
+@pytest.fixture(scope="module")
+def three_videos(tmp_path_factory):
+    """The second of them is damaged."""
+    folder = tmp_path_factory.mktemp("videos")
+    write_action_videos(folder, videos=2)
+    first, last = sorted(folder.rglob("*.mp4"))[:2]
+    damaged = folder / "damaged.mp4"
+    damaged.write_bytes(b"no video" * 100)
+    return [str(path) for path in (first, damaged, last)]
+
+
+def test_serve_client_goes_on_after_a_bad_video(tree, stand_in, three_videos, capsys):
+    from keras_dynamonet.cli.main import main
+
+    first, damaged, last = three_videos
+    words = ["serve-client", str(tree / "models" / "actions" / "1.json")]
+    words += [first, damaged, f"{damaged}.gone", last]
+    with grpc_server(stand_in) as grpc, rest_server(stand_in) as rest:
+        for where in (["--grpc", grpc], ["--rest", rest]):
+            assert main([*words, *where, "--json"]) == 1
+            printed = capsys.readouterr()
+            document = json.loads(printed.out)
+            assert [video["video"] for video in document["videos"]] == [first, last]
+            errors = document["errors"]
+            for path, line in zip((damaged, f"{damaged}.gone"), errors, strict=True):
+                assert line.startswith(f"{path}: ") and "\n" not in line
+                assert f"error: {line}\n" in printed.err
+        assert main([*words, "--grpc", grpc]) == 1
+        printed = capsys.readouterr().out
+        assert first in printed and last in printed and damaged not in printed
+
+
+def test_serve_client_tells_errors_of_the_server_per_video(
+    tree, stand_in, three_videos, capsys
+):
+    from keras_dynamonet.cli.main import main
+
+    videos = three_videos[::2]
+    words = ["serve-client", str(tree / "models" / "actions" / "1.json"), *videos]
+    with rest_server(stand_in) as address:
+        assert main([*words, "--rest", address, "--model", "other"]) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    for video in videos:
+        assert f"error: {video}: {address}: Servable not found" in printed.err
+
+
+def test_serve_client_stops_where_the_server_ends(
+    tree, stand_in, three_videos, monkeypatch, capsys
+):
+    from keras_dynamonet.cli.main import main
+
+    def predict(client, *request):
+        answer = ask(client, *request)
+        monkeypatch.setattr(RestClient, "predict", unreachable)
+        return answer
+
+    def unreachable(client, *_):
+        raise UnreachableError(f"{client.address}: no answer")
+
+    ask = RestClient.predict
+    monkeypatch.setattr(RestClient, "predict", predict)
+    first, _, last = three_videos
+    words = ["serve-client", str(tree / "models" / "actions" / "1.json"), "--json"]
+    with rest_server(stand_in) as address:
+        assert main([*words, first, last, last, "--rest", address]) == 1
+    document = json.loads(capsys.readouterr().out)
+    assert [video["video"] for video in document["videos"]] == [first]
+    assert document["errors"] == [f"{address}: no answer"]
+
+
+def test_serve_client_stops_at_once_without_a_server(tree, three_videos, capsys):
+    from keras_dynamonet.cli.main import main
+
+    words = ["serve-client", str(tree / "models" / "actions" / "1.json")]
+    assert main([*words, *three_videos, "--rest", "127.0.0.1:9"]) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.count("127.0.0.1:9: no answer of TensorFlow Serving") == 1
+    assert "damaged.mp4" not in printed.err
 
 
 def test_serve_client_needs_a_sidecar(tmp_path, capsys):
