@@ -13,6 +13,9 @@ import numpy as np
 from keras_dynamonet.errors import UserError
 from keras_dynamonet.trained_models import shipped_models
 
+WITHOUT_XNNPACK = "without XNNPACK"
+"""How the name of a runtime ends in which LiteRT left all to its plain kernels."""
+
 
 @dataclass(frozen=True)
 class Loaded:
@@ -332,10 +335,8 @@ def load_litert(target: str, threads: int) -> Loaded:
     delegated = any(
         operator["op_name"] == "DELEGATE" for operator in interpreter._get_ops_details()
     )
-    runtime = (
-        f"ai-edge-litert {_version('ai-edge-litert')} "
-        f"{'with' if delegated else 'without'} XNNPACK"
-    )
+    kernels = "with XNNPACK" if delegated else WITHOUT_XNNPACK
+    runtime = f"ai-edge-litert {_version('ai-edge-litert')} {kernels}"
     return Loaded(run, shape, np.dtype(entry["dtype"]).name, runtime)
 
 

@@ -1,6 +1,7 @@
 """TFLite files of built-in operators, run in LiteRT before they are kept."""
 
 import importlib.util
+import logging
 import os
 import tempfile
 from collections.abc import Callable, Mapping
@@ -12,7 +13,7 @@ from keras_dynamonet.exporters.artefact import ExportResult, export_artefact
 from keras_dynamonet.exporters.folding import fold
 from keras_dynamonet.exporters.formats import FORMATS
 from keras_dynamonet.exporters.parity import BATCH_SIZES, ParityReport
-from keras_dynamonet.exporters.runtimes import load_litert
+from keras_dynamonet.exporters.runtimes import WITHOUT_XNNPACK, load_litert
 from keras_dynamonet.exporters.signature import make_inference_function
 from keras_dynamonet.exporters.source import ExportSource
 from keras_dynamonet.exporters.tflite_operators import (
@@ -34,6 +35,8 @@ _WITH_TRAINED_CONVOLUTIONS = (
 )
 
 SIGNATURE = "serving_default"
+
+_logger = logging.getLogger(__name__)
 
 # In float XNNPACK is fastest with a 2D convolution for each temporal tap. In INT8 their
 # sum would be rounded tap by tap, and with weights of 8 bits every tap would quantise
@@ -98,7 +101,7 @@ def export_tflite(
             "convolutions": [c.describe() for c in list_convolutions(content)],
         }
 
-    return export_artefact(
+    result = export_artefact(
         source,
         target,
         format="tflite",
@@ -110,6 +113,12 @@ def export_tflite(
         overwrite=overwrite,
         on_report=on_report,
     )
+    if result.parity.runtime.endswith(WITHOUT_XNNPACK):
+        _logger.warning(
+            "%s: ran in plain kernels, which are slow: XNNPACK took no part of it",
+            target,
+        )
+    return result
 
 
 def convert(

@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from benchmarks.fresh_networks import quieten_blocks
 from keras_dynamonet import DynamoNet
 from keras_dynamonet.exporters.calibration import share_out
 from keras_dynamonet.exporters.formats import FORMATS, plan
@@ -61,9 +62,10 @@ ROUNDED = {
 }
 
 
-def small_network(preset, **options):
+def small_network(preset, blocks=SMALL["blocks"], **options):
     architecture = PRESETS[preset]
-    backbone = {**SMALL, "cardinality": min(architecture.get("cardinality", 1), 4)}
+    backbone = {**SMALL, "blocks": blocks}
+    backbone["cardinality"] = min(architecture.get("cardinality", 1), 4)
     if "stc_ratio" in architecture:
         backbone["stc_ratio"] = 4
     return DynamoNet.from_preset(preset, num_classes=5, backbone=backbone, **options)
@@ -71,13 +73,14 @@ def small_network(preset, **options):
 
 def small_source(preset, **options):
     network = small_network(preset, **options)
+    quieten_blocks(network.backbone)  # many would drown the clip in noise
     randomise(network)
     clips = moving_clips(COMPARED + CALIBRATING, network.num_frames, 16)
     return ExportSource(network, share_out(clips, COMPARED))
 
 
 def export(source, formats, precisions, folder):
-    """Every output of every artefact agrees with Keras."""
+    """Every output of every artefact agrees with Keras; the reports."""
     jobs = plan(formats, precisions)
     done = run_jobs(source, jobs, folder, options={"compute_capabilities": ("8.9",)})
     assert done.errors == ()
@@ -86,6 +89,7 @@ def export(source, formats, precisions, folder):
         assert report
         assert {entry.output for entry in report.entries} >= set(OUTPUTS)
     assert np.ptp(source.expected["probabilities"]) > 0.01
+    return done.reports
 
 
 def installed(*formats):
@@ -123,6 +127,17 @@ def test_solved_filters(preset, options, tmp_path, monkeypatch):
     }.items():
         if installed(name):
             export(source, [name], precisions, tmp_path)
+
+
+@pytest.mark.long
+def test_as_many_layers_as_resnext101_has(tmp_path, monkeypatch):
+    """Narrow ones: runtimes refuse, or leave to slow kernels, by kind and by depth."""
+    for precision, tolerance in ROUNDED.items():
+        monkeypatch.setitem(TOLERANCES, precision, tolerance)
+    source = small_source("resnext101-16f", blocks=(3, 4, 23, 3), **GENERATED)
+    for name in installed("onnx", "tflite"):
+        for report in export(source, [name], ["float32", "int8"], tmp_path):
+            assert "without" not in report.runtime  # XNNPACK
 
 
 def test_no_format_is_left_out():

@@ -7,6 +7,7 @@ import pytest
 
 from keras_dynamonet.errors import MissingExtraError, UserError
 from keras_dynamonet.exporters.calibration import share_out
+from keras_dynamonet.exporters.runtimes import WITHOUT_XNNPACK
 from keras_dynamonet.exporters.source import ExportSource
 from tests.exporters.networks import moving_clips, sure_clips, tiny_network
 
@@ -65,6 +66,7 @@ def test_int8_agrees_with_keras(sure_source, tmp_path):
     target = tmp_path / "model.tflite"
     result = export_tflite(sure_source, target, precision="int8")
     assert result.parity
+    assert "with XNNPACK" in result.parity.runtime
     for entry in result.parity.entries:
         assert entry.cosine > 0.99
     model = sure_source.model
@@ -106,6 +108,17 @@ def test_float32_agrees_with_keras(sure_source, tmp_path):
     result = export_tflite(sure_source, tmp_path / "model.tflite")
     assert result.parity
     assert "with XNNPACK" in result.parity.runtime
+
+
+@pytest.mark.parametrize("sure_source", ["bottleneck"], indirect=True)
+def test_plain_kernels_are_told(sure_source, tmp_path, monkeypatch, caplog):
+    def load(path):
+        run, runtime = load_runner(path)
+        return run, runtime.replace("with XNNPACK", WITHOUT_XNNPACK)
+
+    monkeypatch.setattr(tflite, "load_runner", load)
+    export_tflite(sure_source, tmp_path / "model.tflite")
+    assert "XNNPACK took no part of it" in caplog.text
 
 
 @pytest.mark.parametrize("precision", ["float16", "dynamic_range"])
