@@ -186,6 +186,7 @@ def check_options(*, precision: str = "float32", **settings) -> None:
     """
     settings = EngineSettings(**settings)
     FORMATS["tensorrt"].check_precision(precision)
+    _check_timing_cache(settings.timing_cache)
     tensorrt, machine = load_tensorrt(settings.flavour), this_machine()
     targets = _compute_capabilities(tensorrt, settings, machine)
     if precision == "bfloat16" and machine.compute_capability not in targets:
@@ -299,6 +300,17 @@ def _compute_capabilities(
             f"{', '.join(unknown)}. Choose from: {', '.join(known)}."
         )
     return asked
+
+
+def _check_timing_cache(path):
+    """Tells before a build of minutes that its timings cannot be kept."""
+    if path is None:
+        return
+    path = Path(path)
+    there = next(place for place in (path, *path.absolute().parents) if place.exists())
+    right_kind = path.is_file() if there == path else there.is_dir()
+    if not (right_kind and os.access(there, os.W_OK)):
+        raise UserError(f"{path}: the timing cache cannot be written there.")
 
 
 def _read_timing_cache(config, path):

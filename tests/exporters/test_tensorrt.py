@@ -220,6 +220,8 @@ def test_impossible_options_are_refused(small, tmp_path, monkeypatch):
     export("no GPU here.*no driver.*Name --compute-capabilities, e.g. 8.9 .*from 8.0")
     export("cannot build for compute capability 9.0", compute_capabilities=("9.0",))
     export("cannot build for compute capability 7.5", compute_capabilities=("7.5",))
+    export("cache cannot be written there", timing_cache=f"{__file__}/cache")
+    export("cache cannot be written there", timing_cache=tmp_path)
     export("no timing cache", timing_cache=tmp_path / "cache", **ada)
     export("bfloat16 engine can only be compared on a GPU", precision="bfloat16", **ada)
     export("1 <= min <= opt <= max. Received: 1, 9, 8", opt_batch=9)
