@@ -14,6 +14,7 @@ import argparse
 import importlib
 import importlib.metadata
 import platform
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -46,7 +47,7 @@ BENCHMARKS = {
 
 
 def machine() -> str:
-    """Processor and versions, in a line of text."""
+    """Processor, versions and the commit that runs, in a line of text."""
     versions = []
     for name in PACKAGES:
         try:
@@ -55,8 +56,20 @@ def machine() -> str:
             continue
     return (
         f"{processor_name()}, {count_cpus()} CPUs, {platform.system()}, Python "
-        f"{platform.python_version()}; {', '.join(versions)}."
+        f"{platform.python_version()}; {', '.join(versions)}; {commit()}."
     )
+
+
+def commit() -> str:
+    """The commit of this code, `-dirty` if it was changed since."""
+    command = ["git", "describe", "--always", "--dirty", "--exclude", "*"]
+    try:
+        done = subprocess.run(
+            command, cwd=NOTES.parent, capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown commit"
+    return f"commit {done.stdout.strip()}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
