@@ -30,6 +30,13 @@ BACKBONE = Experiment(
     epochs=EPOCHS,
     probes=True,
 )
+LONGER_BACKBONE = Experiment(
+    name="backbone-longer",
+    group="sources",
+    title="backbone alone, as much time as with solved filters",
+    network=None,
+    epochs=LONGER_EPOCHS,
+)
 SOLVED_FILTERS = Experiment(
     name="solved",
     group="sources",
@@ -67,13 +74,7 @@ _SOURCES = [
         network=REFINED,
         epochs=EPOCHS,
     ),
-    Experiment(
-        name="backbone-longer",
-        group="sources",
-        title="backbone alone, as much time as with solved filters",
-        network=None,
-        epochs=LONGER_EPOCHS,
-    ),
+    LONGER_BACKBONE,
     Experiment(
         name="backbone-longest",
         group="sources",
@@ -209,7 +210,7 @@ _STC = [
         backbone={"stc_ratio": 4},
         probes=False,
     )
-    for experiment in (BACKBONE, SOLVED_FILTERS)
+    for experiment in (BACKBONE, SOLVED_FILTERS, LONGER_BACKBONE)
 ]
 
 _CAMERAS = [
@@ -222,7 +223,7 @@ _CAMERAS = [
         probes=False,
     )
     for camera in ("following", "shaking")
-    for experiment in (BACKBONE, SOLVED_FILTERS)
+    for experiment in (BACKBONE, SOLVED_FILTERS, LONGER_BACKBONE)
 ]
 
 _TRACK = [
@@ -233,16 +234,7 @@ _TRACK = [
         clips=ClipSet(track="whole time"),
         probes=False,
     )
-    for experiment in (
-        BACKBONE,
-        SOLVED_FILTERS,
-        replace(
-            BACKBONE,
-            name="backbone-longer",
-            title="backbone alone, as much time as with solved filters",
-            epochs=LONGER_EPOCHS,
-        ),
-    )
+    for experiment in (BACKBONE, SOLVED_FILTERS, LONGER_BACKBONE)
 ]
 
 _OPTIONS = [
