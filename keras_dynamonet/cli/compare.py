@@ -14,7 +14,7 @@ from keras_dynamonet.cli.output import (
     say,
     step_progress,
 )
-from keras_dynamonet.errors import UsageError, reason_of
+from keras_dynamonet.errors import UsageError, UserError, reason_of
 
 EXAMPLES = """\
 examples:
@@ -117,7 +117,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _compare(artefacts, arguments, errors):
     """Reports by name, accuracies, and where the clips come from."""
-    from keras_dynamonet.exporters.comparison import compare_artefact, sidecar_of
+    from keras_dynamonet.exporters.comparison import (
+        compare_artefact,
+        sidecar_of,
+        tell_other_origin,
+    )
     from keras_dynamonet.exporters.source import choose_videos, make_source, open_run
 
     sidecars, reports, accuracy = {}, {}, []
@@ -137,9 +141,14 @@ def _compare(artefacts, arguments, errors):
         num_parity=arguments.clips,
         num_calibration=0,
     )
-    for name in sidecars:
-        with _collected(artefacts[name], errors):
-            reports[name] = compare_artefact(source, artefacts[name], name=name)
+    for name, sidecar in sidecars.items():
+        path = artefacts[name]
+        with _collected(path, errors):
+            reports[name] = compare_artefact(source, path, name=name)
+        # Where all agrees, another file of the same weights is no news.
+        other = None if reports.get(name) else tell_other_origin(source, path, sidecar)
+        if other is not None:
+            _tell(path, UserError(other), errors)
     if arguments.accuracy and reports:
         compared = {name: artefacts[name] for name in reports}
         with _collected(videos.data, errors):

@@ -21,6 +21,7 @@ examples:
   dynamonet export runs/first --serving serving --model-name actions
   dynamonet export runs/first --format onnx --precision float32,float16,int8
 """
+_FILE_NAME = "model"
 _MODEL_NAME = "dynamonet"
 _OPTIONS = tuple(dict.fromkeys(o for entry in FORMATS.values() for o in entry.options))
 
@@ -71,7 +72,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="where to write (default: RUN/export)",
     )
     parser.add_argument(
-        "--name", default="model", help="base of the file names (default: model)"
+        "--name", help=f"base of the file names (default: {_FILE_NAME})"
     )
     parser.add_argument(
         "--outputs",
@@ -190,12 +191,13 @@ def run(arguments: argparse.Namespace) -> int:
     file = model_file(arguments.model)
     folder = _default_folder(Path(arguments.model), file)
     folder = Path(arguments.out) if arguments.out else folder
+    name = _FILE_NAME if arguments.name is None else arguments.name
     shared = {"options": options, "overwrite": arguments.overwrite}
     if jobs:
-        check_jobs(jobs, folder, arguments.name, **shared)
+        check_jobs(jobs, folder, name, **shared)
     if arguments.serving:
         _check_serving(arguments)
-    source = _open_source(arguments, [precision for _, precision in jobs])
+    source = _open_source(arguments, name, [precision for _, precision in jobs])
     done = JobResult((), (), ())
     if jobs:
         done = run_jobs(
@@ -233,6 +235,10 @@ def _plan(arguments, options):
     if arguments.serving and arguments.format is None:
         if arguments.out:
             raise UsageError("--out is for --format: --serving names its own folder.")
+        if arguments.name is not None:
+            raise UsageError(
+                "--name is for --format: --model-name names what --serving writes."
+            )
         jobs = []
     precisions = [precision for _, precision in jobs]
     if arguments.calibration_clips and "int8" not in precisions:
@@ -279,7 +285,7 @@ def _version_path(arguments):
     return version_path(Path(arguments.serving), name, arguments.model_version)
 
 
-def _open_source(arguments, precisions):
+def _open_source(arguments, name, precisions):
     from keras_dynamonet.exporters.source import choose_videos, make_source, open_run
 
     trained = open_run(arguments.model)
@@ -287,7 +293,7 @@ def _open_source(arguments, precisions):
         trained,
         choose_videos(trained, arguments.data, arguments.layout, arguments.video_root),
         outputs=arguments.outputs,
-        name=arguments.name,
+        name=name,
         precisions=precisions,
         num_parity=arguments.clips,
         num_calibration=arguments.calibration_clips,
@@ -320,12 +326,14 @@ def _document(done) -> dict:
 
 def _show(done) -> None:
     from keras_dynamonet.cli.parity_table import print_parity
+    from keras_dynamonet.exporters.parity_report import NOT_RUN, has_run
 
     print_parity(done.reports)
     console = result_console()
     for result in done.results:
         size = f"{result.size_bytes / 1e6:.1f} MB, {result.seconds:.0f} s"
-        note = "" if result.parity else ", not run: nothing here can run it"
+        itself = has_run(result.parity.runtime)
+        note = "" if itself else f", {NOT_RUN}: its ONNX model was compared"
         console.print(f"{result.path}  {size}{note}", markup=False)
 
 

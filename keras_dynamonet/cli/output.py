@@ -5,11 +5,10 @@ import importlib
 import io
 import json
 import logging
-import math
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -21,6 +20,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table
+
+from keras_dynamonet.strict_json import strict
 
 PACKAGE = "keras_dynamonet"
 
@@ -54,7 +55,7 @@ def say(message: str) -> None:
 
 def print_json(document: Any, *, indent: int | None = 2) -> None:
     """Writes one JSON document to standard output; NaN and infinity become null."""
-    print(json.dumps(_strict(document), indent=indent, allow_nan=False), flush=True)
+    print(json.dumps(strict(document), indent=indent, allow_nan=False), flush=True)
 
 
 def make_table(*columns: str, numbers: Sequence[str] = ()) -> Table:
@@ -146,17 +147,6 @@ def load_tensorflow(*, verbose: bool = False) -> None:
         return
     with contextlib.nullcontext() if verbose else _quiet_standard_error():
         importlib.import_module("tensorflow")
-
-
-def _strict(document: Any) -> Any:
-    """The document without the numbers that JSON has no words for."""
-    if isinstance(document, Mapping):
-        return {key: _strict(value) for key, value in document.items()}
-    if isinstance(document, list | tuple):
-        return [_strict(value) for value in document]
-    if isinstance(document, float) and not math.isfinite(document):
-        return None
-    return document
 
 
 class _ConsoleHandler(logging.Handler):

@@ -123,7 +123,9 @@ def export_artefact(
                 on_report(report)
             report.raise_if_failed()
             document = {
-                **describe(source, format, precision, report, packages),
+                **describe(
+                    source, format, precision, report, packages, _batch_range(extra)
+                ),
                 **extra,
                 "sha256": file_sha256(written),
             }
@@ -140,9 +142,21 @@ def describe(
     precision: str,
     report: ParityReport,
     packages: Sequence[str] = (),
+    batch_range: tuple[int, int | None] = (1, None),
 ) -> dict:
-    """The sidecar: everything that a program needs to feed and to read an artefact."""
+    """The sidecar: everything that a program needs to feed and to read an artefact.
+
+    Args:
+        source: The network and the clips.
+        format: Name of the format.
+        precision: Of the artefact.
+        report: How it compares with Keras.
+        packages: Distributions whose versions are told, too.
+        batch_range: Fewest and most clips in a batch; `None` for any number.
+    """
     model, signature = source.model, source.signature
+    least, most = batch_range
+    batch = least if least == most else None
     backbone = model.backbone.get_config()
     return {
         "format": format,
@@ -151,13 +165,13 @@ def describe(
         "input": {
             "name": "clip",
             "dtype": "uint8",
-            "shape": list(signature.clip_shape),
+            "shape": [batch, *signature.clip_shape[1:]],
+            "batch_range": [least, most],
             "colours": "RGB",
             "range": [0, 255],
         },
         "outputs": {
-            name: list((None, *value.shape[1:]))
-            for name, value in source.expected.items()
+            name: [batch, *value.shape[1:]] for name, value in source.expected.items()
         },
         "clip_frames": model.num_frames,
         "fps": model.fps,
@@ -276,6 +290,14 @@ def _replaced(target: Path, sidecar: Path) -> Iterator[None]:
         if not sidecar.is_dir():
             sidecar.unlink(missing_ok=True)
         raise
+
+
+def _batch_range(extra):
+    """From what formats write into the sidecar; of an engine, that of its profile."""
+    if extra.get("batch"):
+        return extra["batch"], extra["batch"]
+    least, _, most = extra.get("engine", {}).get("batches", (1, None, None))
+    return least, most
 
 
 def _versions(names):

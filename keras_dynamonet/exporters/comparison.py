@@ -113,6 +113,30 @@ def sidecar_of(path: str | os.PathLike) -> dict:
     return sidecar
 
 
+def tell_other_origin(
+    source: ExportSource, path: str | os.PathLike, sidecar: Mapping
+) -> str | None:
+    """Why an artefact may differ from Keras: it was exported from another file.
+
+    Args:
+        source: The network that it was compared with.
+        path: The artefact.
+        sidecar: The document beside it.
+
+    Returns:
+        A line for the user; `None` if it is from the same file, or nobody knows.
+    """
+    origin = sidecar.get("source")
+    sha256 = origin.get("sha256") if isinstance(origin, Mapping) else None
+    if not isinstance(sha256, str) or source.sha256 in (None, sha256):
+        return None
+    return (
+        f"{path}: was exported from another file (SHA-256 {sha256[:8]}) than "
+        f"{source.path} ({source.sha256[:8]}). Export again, or compare it with the "
+        "network that it came from."
+    )
+
+
 def batch_sizes(sidecar: Mapping) -> tuple[int, ...]:
     """Numbers of clips that an artefact takes, as :func:`run_in_batches` wants them.
 

@@ -183,6 +183,9 @@ def run_job(
     except OSError as error:
         reason = error.strerror or error
         errors.append(f"{folder / FILE_NAME}: cannot be written: {reason}.")
+    except Exception as error:  # must not cost the artefacts that are still to come
+        _logger.debug("%s", folder / FILE_NAME, exc_info=True)
+        errors.append(f"{folder / FILE_NAME}: {reason_of(error)}")
     for error in errors:
         _logger.error("%s", error)
     return JobResult(tuple(results), tuple(reports), tuple(errors))

@@ -1,5 +1,6 @@
 """Parity for people and machines: `parity.json`, Markdown, rows of a table."""
 
+import contextlib
 import json
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -7,11 +8,16 @@ from pathlib import Path
 from keras_dynamonet.exporters.accuracy import AccuracyComparison
 from keras_dynamonet.exporters.parity import PROVING_CLIPS, ParityReport
 from keras_dynamonet.files import atomic_path
+from keras_dynamonet.strict_json import strict
 
 FILE_NAME = "parity.json"
+NOT_RUN = "the engine has not run"
+"""In the name of a runtime: what it ran is the engine's ONNX model."""
+
 COLUMNS = (
     "artefact",
     "output",
+    "runtime",
     "clips",
     "max abs",
     "max rel",
@@ -31,6 +37,21 @@ ACCURACY_COLUMNS = (
     "max abs",
     "verdict",
 )
+_TEXT_COLUMNS = COLUMNS[:3]
+
+
+def has_run(runtime: str) -> bool:
+    """Whether an artefact itself was compared, not what an engine was built from.
+
+    Args:
+        runtime: What computed, as reports and sidecars name it.
+
+    Example:
+
+    >>> has_run("tensorrt_rtx 1.7"), has_run(f"onnxruntime 1.23 ({NOT_RUN}: no GPU)")
+    (True, False)
+    """
+    return NOT_RUN not in runtime
 
 
 def write_parity(
@@ -43,7 +64,8 @@ def write_parity(
 ) -> Path:
     """Writes `parity.json` and `parity.md` beside the artefacts.
 
-    Entries of artefacts that were not exported this time are kept.
+    Entries of artefacts that were not exported this time are kept, but nothing that is
+    no such entry. Numbers that are not finite become null: JSON has no words for them.
 
     Args:
         folder: Where the artefacts are.
@@ -73,8 +95,9 @@ def write_parity(
     for part, entries in document.items():
         kept = [e for e in old.get(part, ()) if e["artefact"] not in dropped]
         entries[:0] = kept
+    document = strict(document)
     with atomic_path(path) as temporary:
-        text = json.dumps(document, indent=2)
+        text = json.dumps(document, indent=2, allow_nan=False)
         temporary.write_text(text + "\n", encoding="utf-8")
     with atomic_path(path.with_suffix(".md")) as temporary:
         temporary.write_text(to_markdown(**document), encoding="utf-8")
@@ -105,31 +128,29 @@ def to_markdown(entries: Iterable[dict], accuracy: Iterable[dict] = ()) -> str:
 
 def accuracy_row(comparison: AccuracyComparison) -> tuple[str, ...]:
     """The cells under `ACCURACY_COLUMNS`, without reasons."""
-    verdict = "ok" if comparison else "FAILED"
-    return (*_accuracy_cells(comparison.to_json())[:-1], verdict)
+    entry = comparison.to_json()
+    return (*_accuracy_cells(entry)[:-1], _verdict(entry))
 
 
 def table_rows(report: ParityReport) -> list[tuple[str, ...]]:
     """The cells under `COLUMNS`, one row for each output, without reasons."""
-    return [
-        (*_cells(entry)[:-1], "ok" if entry["passed"] else "FAILED")
-        for entry in report.to_json()
-    ]
+    return [(*_cells(entry)[:-1], _verdict(entry)) for entry in report.to_json()]
 
 
 def _cells(entry):
     return (
         entry["artefact"],
         entry["output"],
+        # Entries of earlier exports may lack this and others below.
+        entry.get("runtime", ""),
         _clips(entry),
         _number(entry["max_absolute"]),
         _number(entry["max_relative"]),
         _cosine(entry["cosine"]),
-        # Entries of earlier exports may lack these.
         _cosine(entry.get("least_cosine")),
         _number(entry.get("largest_distance")),
         "" if entry["top1_agreement"] is None else f"{entry['top1_agreement']:.1%}",
-        _verdict(entry),
+        _verdict_with_reasons(entry),
     )
 
 
@@ -142,14 +163,21 @@ def _accuracy_cells(entry):
         f"{entry['lost_points']:+.2f}",
         f"{entry['top1_agreement']:.2%}",
         _number(entry["max_absolute"]),
-        _verdict(entry),
+        _verdict_with_reasons(entry),
     )
 
 
 def _verdict(entry):
+    verdict = "ok" if entry["passed"] else "FAILED"
+    itself = has_run(entry.get("runtime", ""))
+    return verdict if itself else f"{verdict}, of its ONNX model"
+
+
+def _verdict_with_reasons(entry):
+    verdict = _verdict(entry)
     if not entry["passed"]:
-        return "FAILED: " + ", ".join(entry["problems"])
-    return "ok, a weak proof" if entry.get("weak") else "ok"
+        return f"{verdict}: {', '.join(entry['problems'])}"
+    return f"{verdict}, a weak proof" if entry.get("weak") else verdict
 
 
 def _clips(entry):
@@ -162,7 +190,7 @@ def _cosine(value):
 
 
 def _markdown_table(columns, rows):
-    text = sum(column in ("artefact", "output") for column in columns)
+    text = sum(column in _TEXT_COLUMNS for column in columns)
     yield "| " + " | ".join(columns) + " |"
     yield "|" + " --- |" * text + " ---: |" * (len(columns) - text - 1) + " --- |"
     for row in rows:
@@ -174,9 +202,25 @@ def _number(value):
 
 
 def _read(path):
-    """An earlier document; empty if there is none that can be read."""
+    """The entries of an earlier document; none if there is none that can be read."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-        return document if isinstance(document, dict) else {}
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
+    if not isinstance(document, dict):
+        return {}
+    return {
+        "entries": _fitting(document.get("entries"), _cells),
+        "accuracy": _fitting(document.get("accuracy"), _accuracy_cells),
+    }
+
+
+def _fitting(entries, cells):
+    """Those that make a row of a table: the file may hold anything."""
+    found = []
+    for entry in entries if isinstance(entries, list) else ():
+        # What lacks a key, or has text for a number, is no entry of ours.
+        with contextlib.suppress(KeyError, TypeError, ValueError, OverflowError):
+            " | ".join(cells(entry))
+            found.append(entry)
+    return found

@@ -57,7 +57,9 @@ _COMPOSE = """\
 # docker compose up; then: dynamonet serve-client {sidecar} VIDEO
 services:
   {name}:
-    image: {image}:${{TF_SERVING_TAG:-latest}}
+    # The server of the TensorFlow that wrote the graph: an older one may lack its
+    # operators, a newer one is untried. Another: TF_SERVING_TAG=... docker compose up
+    image: {image}:${{TF_SERVING_TAG:-{tag}}}
     ports:
       - "{grpc}:{grpc}"  # gRPC
       - "{rest}:{rest}"  # REST and metrics
@@ -118,7 +120,12 @@ def export_serving(
         "config/batching.config": _BATCHING,
         "config/monitoring.config": _MONITORING,
         "docker-compose.yml": _COMPOSE.format(
-            name=name, image=IMAGE, grpc=GRPC_PORT, rest=REST_PORT, sidecar=sidecar
+            name=name,
+            image=IMAGE,
+            tag=_default_tag(),
+            grpc=GRPC_PORT,
+            rest=REST_PORT,
+            sidecar=sidecar,
         ),
     }
     # What is there already may have been tuned.
@@ -213,6 +220,17 @@ def require_serving() -> None:
     """
     if importlib.util.find_spec("tensorflow_serving") is None:
         raise MissingExtraError("TensorFlow Serving", "serving")
+
+
+def _default_tag():
+    """Of the server's image: `2.21.0` for TensorFlow 2.21.1 and its release candidates.
+
+    Patches of TensorFlow have no servers of their own.
+    """
+    import tensorflow as tf
+
+    major, minor, *_ = tf.__version__.split(".")
+    return f"{major}.{minor}.0"
 
 
 def _write_ahead(path, text, files):

@@ -16,6 +16,7 @@ from keras_dynamonet.exporters.artefact import ExportResult, export_artefact
 from keras_dynamonet.exporters.comparison import batch_sizes
 from keras_dynamonet.exporters.formats import FORMATS
 from keras_dynamonet.exporters.parity import ParityReport
+from keras_dynamonet.exporters.parity_report import NOT_RUN
 from keras_dynamonet.exporters.source import ExportSource
 from keras_dynamonet.exporters.tensorrt_engine import (
     EngineRecord,
@@ -334,4 +335,4 @@ def _onnx_runner(model):
         path = Path(folder) / "model.onnx"
         path.write_bytes(model)
         run, runtime = onnx_exporter.load_runner(path)
-    return run, f"{runtime} (the engine's ONNX model; the engine has not run: no GPU)"
+    return run, f"{runtime} (the engine's ONNX model; {NOT_RUN}: no GPU)"

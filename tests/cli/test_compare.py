@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 
 from keras_dynamonet.exporters import accuracy, comparison
+from keras_dynamonet.exporters.parity import compare
+from keras_dynamonet.exporters.parity_report import write_parity
 from keras_dynamonet.exporters.sidecar import sidecar_path
 from keras_dynamonet.exporters.signature import make_reference
-from keras_dynamonet.exporters.source import open_run
+from keras_dynamonet.exporters.source import file_sha256, open_run
 from tests.cli.command import exit_status
 from tests.exporters.networks import moving_clips, tiny_network
 from tests.exporters.written_artefacts import write_artefact
@@ -48,8 +50,8 @@ def test_one_bad_artefact_does_not_stop_the_others(saved, runtime, tmp_path, cap
     sidecar_path(paths[1]).write_text("{}")
     out = tmp_path / "out"
     out.mkdir()
-    old = {"artefact": "gone.onnx", "passed": True}
-    (out / "parity.json").write_text(json.dumps({"entries": [old]}))
+    outputs = {"logits": np.random.default_rng(0).normal(size=(4, 5))}
+    write_parity(out, [compare(n, outputs, outputs) for n in ("gone.onnx", "old")])
     words = ["compare", saved[0], *paths, "--data", saved[1], "--out", out]
     assert exit_status(*words, "--json") == 1
     printed = capsys.readouterr()
@@ -68,9 +70,38 @@ def test_one_bad_artefact_does_not_stop_the_others(saved, runtime, tmp_path, cap
         assert message in error and "\n" not in error
         assert message in " ".join(printed.err.split())
     entries = json.loads((out / "parity.json").read_text())["entries"]
-    assert [e["artefact"] for e in entries] == ["good.onnx"]
+    assert [e["artefact"] for e in entries] == ["old", "good.onnx"]
     assert exit_status("compare", saved[0], paths[3], "--data", saved[1]) == 0
     assert "good.onnx: float32 in runtime 1, 36 clips" in capsys.readouterr().out
+
+
+def test_an_artefact_of_another_file_that_differs_is_told(
+    saved, runtime, tmp_path, capsys
+):
+    path = write_artefact(tmp_path / "a.onnx", source={"sha256": "0" * 64})
+    words = ["compare", saved[0], path, "--data", saved[1]]
+
+    def errors(status):
+        assert exit_status(*words, "--json") == status
+        printed = capsys.readouterr()
+        found = json.loads(printed.out)["errors"]
+        for error in found:
+            assert error in " ".join(printed.err.split())
+        return found
+
+    runtime(tiny_network())
+    assert errors(0) == []
+    runtime(tiny_network(seed=1))
+    (error,) = errors(1)
+    own = file_sha256(saved[0])[:8]
+    told = "was exported from another file (SHA-256 00000000) than"
+    assert error.startswith(f"{path}: {told} {saved[0]} ({own}). ")
+    assert exit_status(*words) == 1
+    printed = " ".join(capsys.readouterr().err.split())
+    assert error in printed and "a.onnx: logits: " in printed
+    # One of the same file that differs.
+    write_artefact(path, source={"sha256": file_sha256(saved[0])})
+    assert errors(1) == []
 
 
 def test_the_network_is_not_loaded_for_nothing(tmp_path, capsys):

@@ -11,7 +11,8 @@ from keras_dynamonet.cli.main import main
 from keras_dynamonet.errors import UserError
 from keras_dynamonet.exporters import comparison, job, saved_model, serving
 from keras_dynamonet.exporters.artefact import ExportResult
-from keras_dynamonet.exporters.parity import TOLERANCES, Tolerance
+from keras_dynamonet.exporters.parity import TOLERANCES, Tolerance, compare
+from keras_dynamonet.exporters.parity_report import NOT_RUN
 from keras_dynamonet.training.trained_model import model_file
 from tests.exporters.networks import moving_clips, tiny_network
 from tests.exporters.written_artefacts import write_artefact
@@ -177,6 +178,42 @@ def test_bad_usage(saved, arguments, message, tmp_path, capsys, monkeypatch):
     assert export(saved, "--out", tmp_path / "out", *arguments) == 2
     assert message in error(capsys)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["model", "../x", ""])
+def test_a_name_of_files_is_nothing_to_serving_alone(saved, name, tmp_path, capsys):
+    assert export(saved, "--serving", tmp_path / "s", "--name", name) == 2
+    told = "--name is for --format: --model-name names what --serving writes."
+    assert told in error(capsys)
+    both = [*SAVED_MODEL, "--serving", tmp_path / "s", "--out", tmp_path / "out"]
+    assert export(saved, *both, "--name", "../x") == 2
+    assert BAD_NAME in error(capsys)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("runtime", "note"),
+    [
+        ("tensorrt_rtx 1.7", ""),
+        (
+            f"onnxruntime 1.23 (the engine's ONNX model; {NOT_RUN}: no GPU)",
+            ", the engine has not run: its ONNX model was compared",
+        ),
+    ],
+)
+def test_engines_that_have_not_run_are_told(
+    saved, runtime, note, tmp_path, capsys, monkeypatch
+):
+    outputs = {"logits": np.random.default_rng(0).normal(size=(40, 5))}
+    report = compare("model.engine", outputs, outputs, runtime=runtime)
+    sidecar = tmp_path / "model.engine.json"
+    made = ExportResult(tmp_path / "model.engine", sidecar, report, 2_000_000, 3.0)
+    done = job.JobResult((made,), (report,), ())
+    monkeypatch.setattr(job, "run_jobs", lambda *_, **__: done)
+    assert export(saved, *SAVED_MODEL, "--out", tmp_path) == 0
+    told = capsys.readouterr().out
+    assert f"model.engine: float32 in {runtime}, 40 clips" in told
+    assert told.endswith(f"{made.path}  2.0 MB, 3 s{note}\n")
 
 
 def test_nothing_is_made_of_data_that_is_not_there(saved, tmp_path, capsys):

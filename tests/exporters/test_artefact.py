@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from keras_dynamonet.errors import UserError
-from keras_dynamonet.exporters import artefact
+from keras_dynamonet.exporters import artefact, job
 from keras_dynamonet.exporters.artefact import export_artefact
 from keras_dynamonet.exporters.calibration import share_out
 from keras_dynamonet.exporters.formats import Format
@@ -42,6 +42,7 @@ def test_passing_artefact_has_a_sidecar(source, tmp_path):
     assert document["fps"] == 12.0
     assert document["frame_size"] == [16, 16]
     assert document["input"]["shape"] == [None, 4, 16, 16, 3]
+    assert document["input"]["batch_range"] == [1, None]
     assert document["outputs"]["logits"] == [None, 5]
     assert document["normalization"]["inside_the_artefact"]
     assert document["opset"] == 1
@@ -51,6 +52,27 @@ def test_passing_artefact_has_a_sidecar(source, tmp_path):
         "model.test",
         "model.test.json",
     }
+
+
+@pytest.mark.parametrize(
+    ("told", "batch", "batch_range"),
+    [
+        ({"batch": 2}, 2, [2, 2]),
+        ({"batch": None}, None, [1, None]),
+        ({"engine": {"batches": (1, 2, 8)}}, None, [1, 8]),
+        ({"engine": {"batches": (4, 4, 4)}}, 4, [4, 4]),
+    ],
+)
+def test_the_sidecar_tells_the_batch(source, tmp_path, told, batch, batch_range):
+    def write(path):
+        path.write_text("artefact")
+        return told
+
+    result = export_exactly(source, tmp_path / "model.test", write=write)
+    document = json.loads(result.sidecar.read_text())
+    assert document["input"]["shape"] == [batch, 4, 16, 16, 3]
+    assert document["input"]["batch_range"] == batch_range
+    assert document["outputs"]["logits"] == [batch, 5]
 
 
 def test_repeated_clips_are_counted_in_the_sidecar(source, tmp_path):
@@ -158,6 +180,25 @@ def test_reports_tell_of_no_artefact_that_was_to_be_replaced(
             done, told = entries()
         assert "ZeroDivisionError" in done.errors[0]
         assert told == []
+
+
+def test_a_report_that_fails_does_not_cost_the_other_artefacts(
+    source, tmp_path, monkeypatch
+):
+    jobs = [
+        (Format(name, f".{name}", ("float32",), __name__, "export_exactly"), "float32")
+        for name in ("one", "two")
+    ]
+    with monkeypatch.context() as patch:
+        patch.setattr(job, "write_parity", lambda *_, **__: {}["artefact"])
+        done = run_jobs(source, jobs, tmp_path)
+    assert [result.path.name for result in done.results] == ["model.one", "model.two"]
+    assert [error.partition("parity.json: ")[2] for error in done.errors] == [
+        "KeyError: 'artefact'"
+    ] * 2
+    (tmp_path / "parity.json").write_text('{"entries": [{"output": "logits"}]}')
+    done = run_jobs(source, jobs, tmp_path, overwrite=True)
+    assert (len(done.results), done.errors) == (2, ())
 
 
 def test_existing_target_is_refused(source, tmp_path):

@@ -1,4 +1,6 @@
 import contextlib
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from keras_dynamonet.exporters.comparison import (
     artefact_names,
     batch_sizes,
     compare_artefact,
+    tell_other_origin,
 )
 from keras_dynamonet.exporters.sidecar import sidecar_path
 from keras_dynamonet.exporters.source import ExportSource
@@ -60,6 +63,30 @@ def test_sidecars_of_other_artefacts_are_refused(source, tmp_path):
     path.write_text("another network")
     with pytest.raises(UserError, match="a.onnx: is not the artefact that a.onnx.json"):
         compare_artefact(source, path)
+
+
+@pytest.mark.parametrize(
+    ("told", "line"),
+    [
+        (
+            {"sha256": "b" * 64},
+            "a.onnx: was exported from another file (SHA-256 bbbbbbbb) than "
+            "best.keras (aaaaaaaa). Export again, or",
+        ),
+        ({"sha256": "a" * 64}, None),
+        ({"sha256": None}, None),
+        ({"sha256": 1}, None),
+        (None, None),
+        ("best.keras", None),
+    ],
+)
+def test_artefacts_of_other_files_are_told(source, told, line):
+    one = replace(source, path=Path("best.keras"), sha256="a" * 64)
+    found = tell_other_origin(one, "a.onnx", {"source": told})
+    assert found is None if line is None else found.startswith(line)
+    assert tell_other_origin(one, "a.onnx", {}) is None
+    # A network that comes from no file.
+    assert tell_other_origin(source, "a.onnx", {"source": {"sha256": "b"}}) is None
 
 
 def test_unknown_outputs_are_refused(source, tmp_path):

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -306,9 +307,96 @@ def test_reports_are_kept_beside_each_other(tmp_path):
     assert all(e["passed"] and e["clips_from"] == "videos" for e in entries)
     assert entries[0]["tolerance"]["absolute"] == 1e-4
     assert (
-        "| b.onnx | probabilities | 40 | 0.0e+00 |"
+        "| b.onnx | probabilities |  | 40 | 0.0e+00 |"
         in (tmp_path / "parity.md").read_text()
     )
+
+
+def test_reports_tell_an_engine_from_its_onnx_model(tmp_path, monkeypatch, capsys):
+    tensorrt = pytest.importorskip("keras_dynamonet.exporters.tensorrt")
+    loaded = (None, "onnxruntime 1.23.2")
+    monkeypatch.setattr(tensorrt.onnx_exporter, "load_runner", lambda path: loaded)
+    _, stand_in = tensorrt._onnx_runner(b"")
+    outputs = {"motion_filters": PROBABILITIES}
+    few = [b"same"] * 40
+    reports = [
+        compare("unrun.engine", outputs, outputs, runtime=stand_in),
+        compare("weak.engine", outputs, outputs, runtime=stand_in, clip_hashes=few),
+        compare("bad.engine", outputs, {}, runtime=stand_in),
+        compare("run.engine", outputs, outputs, runtime="tensorrt_rtx 1.7"),
+    ]
+    path = write_parity(tmp_path, reports)
+    verdicts = {}
+    for line in path.with_suffix(".md").read_text().splitlines()[6:]:
+        artefact, _, runtime, *_, verdict = line.strip("| ").split(" | ")
+        verdicts[artefact, runtime] = verdict
+    assert verdicts == {
+        ("unrun.engine", stand_in): "ok, of its ONNX model",
+        ("weak.engine", stand_in): "ok, of its ONNX model, a weak proof",
+        ("bad.engine", stand_in): "FAILED, of its ONNX model: missing from the "
+        "artefact",
+        ("run.engine", "tensorrt_rtx 1.7"): "ok",
+    }
+    print_parity(reports)
+    told = capsys.readouterr().out.splitlines()
+    assert f"unrun.engine: float32 in {stand_in}, 40 clips" in told
+    rows = [line.rstrip() for line in told if line.startswith("motion_filters")]
+    assert [row.endswith("of its ONNX model") for row in rows] == [True] * 3 + [False]
+    assert rows[3].endswith(" ok")
+    assert max(map(len, rows)) <= 80
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "-inf"])
+def test_parity_json_is_json(number, tmp_path):
+    outputs = {"logits": PROBABILITIES}
+    report = compare("a", outputs, outputs)
+    worse = replace(report.entries[0], max_absolute=float(number))
+    write_parity(tmp_path, [replace(report, entries=(worse,))])
+    # Once more, as an entry of an earlier export.
+    path = write_parity(tmp_path, [compare("b", outputs, outputs)])
+    entries = json.loads(path.read_text(), parse_constant=lambda name: 1 / 0)["entries"]
+    assert [entry["max_absolute"] for entry in entries] == [None, 0.0]
+    assert "| a | logits |  | 40 |  | " in path.with_suffix(".md").read_text()
+
+
+@pytest.mark.parametrize(
+    "old",
+    [
+        b"",
+        b"\xff",
+        b"[" * 100_000,
+        b"[]",
+        b"null",
+        b'{"entries": 1, "accuracy": {"artefact": "a"}}',
+        b'{"entries": ["a", 1, null, [], {}], "accuracy": [{}]}',
+        b'{"entries": [{"artefact": "a", "passed": true}]}',
+        b'{"entries": [{"artefact": ["a"]}], "accuracy": [{"artefact": "a"}]}',
+    ],
+)
+def test_whatever_lies_in_the_place_of_the_report_is_replaced(old, tmp_path):
+    outputs = {"logits": PROBABILITIES}
+    (tmp_path / "parity.json").write_bytes(old)
+    document = json.loads(
+        write_parity(tmp_path, [compare("b", outputs, outputs)]).read_text()
+    )
+    assert [entry["artefact"] for entry in document["entries"]] == ["b"]
+    assert document["accuracy"] == []
+
+
+def test_entries_of_other_kinds_do_not_cost_the_good_ones(tmp_path):
+    outputs = {"logits": PROBABILITIES}
+    path = write_parity(tmp_path, [compare("a", outputs, outputs)])
+    document = json.loads(path.read_text())
+    (good,) = document["entries"]
+    for change in ({"artefact": 1}, {"clips": None, "cosine": "x"}, {"runtime": 1}):
+        document["entries"].append({**good, **change})
+    document["entries"].append({**good, "max_absolute": 10**400})
+    document["entries"].append({k: v for k, v in good.items() if k != "artefact"})
+    path.write_text(json.dumps(document))
+    write_parity(tmp_path, [compare("b", outputs, outputs)])
+    entries = json.loads(path.read_text())["entries"]
+    assert entries[0] == good
+    assert [entry["artefact"] for entry in entries] == ["a", "b"]
 
 
 def test_the_same_clip_again_proves_nothing_more(tmp_path):
@@ -323,7 +411,7 @@ def test_the_same_clip_again_proves_nothing_more(tmp_path):
     assert [e["weak"] for e in entries] == [True, True, False]
     assert [e["distinct_clips"] for e in entries] == [4, 3, 40]
     rows = (tmp_path / "parity.md").read_text().splitlines()
-    assert "| a | logits | 40 (4 distinct) | " in rows[6]
+    assert "| a | logits |  | 40 (4 distinct) | " in rows[6]
     assert rows[6].endswith("| ok, a weak proof |")
     assert rows[8].endswith("| ok |")
 
@@ -343,11 +431,11 @@ def test_few_distinct_clips_are_a_weak_proof(distinct, weak, capsys):
 def test_entries_of_earlier_exports_are_shown():
     outputs = {"logits": PROBABILITIES}
     (old,) = compare("a", outputs, outputs).to_json()
-    for name in ("distinct_clips", "least_cosine", "largest_distance", "weak"):
+    later = ("distinct_clips", "least_cosine", "largest_distance", "weak", "runtime")
+    for name in later:
         del old[name]
-    assert "| a | logits | 40 | 0.0e+00 | 0.0e+00 | 1.000000 |  |  |" in to_markdown(
-        [old]
-    )
+    row = "| a | logits |  | 40 | 0.0e+00 | 0.0e+00 | 1.000000 |  |  |"
+    assert row in to_markdown([old])
 
 
 def test_table_shows_failures():
