@@ -144,6 +144,7 @@ def export_tensorrt(
             settings.batches,
             hashlib.sha256(model).hexdigest(),
             precision,
+            machine.platform,
         )
         found = {}
         if precision == "float16":

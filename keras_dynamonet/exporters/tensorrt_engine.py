@@ -2,7 +2,8 @@
 
 import contextlib
 import os
-from dataclasses import asdict, dataclass, fields
+import platform
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 from keras_dynamonet.errors import MissingExtraError, UserError
@@ -26,6 +27,8 @@ class EngineRecord:
         batches: Smallest, best and largest number of clips.
         onnx_sha256: Hash of the ONNX model that it was built from.
         precision: Precision of that model.
+        platform: System and processor that it was built on and runs on; empty in the
+            records of earlier versions, where nobody knows.
     """
 
     flavour: str
@@ -34,10 +37,16 @@ class EngineRecord:
     batches: tuple[int, int, int]
     onnx_sha256: str
     precision: str
+    platform: str = ""
 
     def describe(self) -> dict:
         """For the sidecar."""
         return asdict(self)
+
+
+def this_platform() -> str:
+    """System and processor, e.g. `"Linux x86_64"`."""
+    return f"{platform.system()} {platform.machine()}"
 
 
 @dataclass(frozen=True)
@@ -48,11 +57,13 @@ class Machine:
         versions: Version by flavour of TensorRT, of those installed.
         compute_capability: Of the GPU, e.g. `"8.9"`; `None` without a usable one.
         problem: Why there is none, for messages.
+        platform: As in :class:`EngineRecord`.
     """
 
     versions: dict[str, str]
     compute_capability: str | None
     problem: str = ""
+    platform: str = field(default_factory=this_platform)
 
 
 def this_machine() -> Machine:
@@ -81,7 +92,8 @@ def read_record(engine: str | os.PathLike) -> tuple[EngineRecord, dict]:
     needs = (*ARTEFACT_KEYS, "engine")
     document = read_sidecar(sidecar, format="tensorrt", needs=needs)
     names = [field.name for field in fields(EngineRecord)]
-    values = {name: document["engine"][name] for name in names}
+    values = {"platform": "", **document["engine"]}
+    values = {name: values[name] for name in names}
     for name in ("compute_capabilities", "batches"):
         values[name] = tuple(values[name])
     check_belongs(path, document)
@@ -92,13 +104,18 @@ def check_fits(path: str | os.PathLike, record: EngineRecord, machine: Machine) 
     """Checks that a machine can run an engine.
 
     Raises:
-        UserError: If it cannot: which of flavour, version, GPU or driver is wrong, and
-            how to build an engine that fits.
+        UserError: If it cannot: which of platform, flavour, version, GPU or driver is
+            wrong, and how to build an engine that fits.
     """
     again = (
         "Export again on this machine: dynamonet export RUN --format tensorrt "
-        f"--precision {record.precision}"
+        f"--flavour {record.flavour} --precision {record.precision}"
     )
+    if record.platform not in ("", machine.platform):
+        raise UserError(
+            f"{path}: was built on {record.platform}, this is {machine.platform}. "
+            f"{again}."
+        )
     installed = machine.versions.get(record.flavour)
     if installed is None:
         raise UserError(f"{path}: needs {record.flavour} {record.version}. {again}.")

@@ -219,7 +219,7 @@ def test_int8_quantises_every_convolution(source, tmp_path):
     assert compare("int8", source.expected, received, tolerance=RANDOM_INT8)
     # Symmetric, one scale a channel: what TensorRT takes.
     constants = {
-        tensor.name: onnx.onnx.numpy_helper.to_array(tensor)
+        tensor.name: onnx.numpy_helper.to_array(tensor)
         for tensor in model.graph.initializer
     }
     scales = [
@@ -255,7 +255,7 @@ def test_lower_precision_needs_convolutions(model):
 def scales(model, clips):
     """Of the activations, by name."""
     return {
-        tensor.name: float(onnx.onnx.numpy_helper.to_array(tensor))
+        tensor.name: float(onnx.numpy_helper.to_array(tensor))
         for tensor in quantise_backbone(model, clips).graph.initializer
         if tensor.name.endswith("_scale") and not tensor.dims
     }

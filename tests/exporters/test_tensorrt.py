@@ -1,5 +1,6 @@
 import json
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -117,6 +118,7 @@ def test_an_engine_is_written_with_its_record(exported):
     assert record.batches == (1, 2, 4)
     assert record.version == RTX.version
     assert len(record.onnx_sha256) == 64
+    assert record.platform == this_machine().platform
     assert document["workspace_mib"] == 512
     assert document["network"]["quantized_convolutions"] == 17
 
@@ -184,6 +186,16 @@ def test_engines_that_do_not_fit_are_refused(machine, message):
 
 def test_engines_that_fit_are_accepted():
     check_fits("model.engine", RECORD, Machine({"tensorrt_rtx": "1.7"}, "8.9"))
+
+
+def test_engines_stay_on_their_platform():
+    record = replace(RECORD, platform="Linux x86_64")
+    fitting = Machine({"tensorrt_rtx": "1.7"}, "8.9", platform="Linux x86_64")
+    check_fits("model.engine", record, fitting)
+    other = replace(fitting, platform="Windows AMD64")
+    message = "built on Linux x86_64, this is Windows.*--flavour tensorrt_rtx --precis"
+    with pytest.raises(UserError, match=message):
+        check_fits("model.engine", record, other)
 
 
 def test_engines_need_their_own_sidecar(exported, tmp_path):
