@@ -49,6 +49,7 @@ def test_a_run_is_a_function_of_its_seed(tmp_path):
     assert {"accuracy", "psnr_unseen_model", "probe_both", "recall_10_dmr"} < set(first)
 
 
+@pytest.mark.long
 def test_the_backbone_alone_predicts_no_frames(tmp_path):
     experiment = replace(EXPERIMENT, network=None)
     numbers = training.Trainer(experiment, tmp_path).run(0)

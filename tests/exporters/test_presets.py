@@ -1,6 +1,7 @@
 """Every preset in every format, small in width, depth and size of the frames.
 
-Those of more than 16 frames are left to `make test-long`, but for one.
+Those of more than 16 frames are left to `make test-long`, and so are solved filters of
+presets: the tests of each format have them.
 
 The sizes of the table are exported by `benchmarks/export_full_size.py`.
 """
@@ -43,18 +44,12 @@ GENERATED = {"kernel_size": 3, "filter_source": "generated"}
 SAME = {f"resnext101-{n}f": f"resnext50-{n}f" for n in CLIP_LENGTHS}
 # Of 5x5 taps, the default, where nothing else is said.
 SOLVED = [
-    pytest.param(
-        "nano-16f",
-        {"dtype": "mixed_bfloat16", "segments": 2, "kernel_size": 3},
-        marks=pytest.mark.long,
-    ),
-    ("resnet18-16f", {}),
-    pytest.param("resnet18-32f", {}, marks=pytest.mark.long),
-    pytest.param("resnext101-32f", {}, marks=pytest.mark.long),
-    pytest.param("stc-resnext101-64f", {}, marks=pytest.mark.long),
+    ("nano-16f", {"dtype": "mixed_bfloat16", "segments": 2, "kernel_size": 3}),
+    ("resnet18-32f", {}),
+    ("resnext101-32f", {}),
+    ("stc-resnext101-64f", {}),
 ]
 LONG = {name for name in PRESETS if not name.endswith("-16f")}
-LONG -= {"stc-resnext101-64f"}
 # Random weights put many clips between two classes, where rounding decides.
 ROUNDED = {
     "float16": replace(TOLERANCES["float16"], top1=0.0),
@@ -112,6 +107,7 @@ def test_every_format(preset, tmp_path):
     )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("preset", "options"), SOLVED)
 def test_solved_filters(preset, options, tmp_path, monkeypatch):
     """Over as many frames as the preset has; and in INT8.

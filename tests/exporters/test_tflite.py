@@ -47,7 +47,13 @@ NETWORKS = {
 }
 
 
-@pytest.fixture(scope="module", params=NETWORKS)
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(name, marks=pytest.mark.long if name == "basic" else ())
+        for name in NETWORKS
+    ],
+)
 def sure_source(request):
     """Clips on which the network is sure: rounding must not change their class."""
     keras.utils.set_random_seed(0)

@@ -243,7 +243,9 @@ def run_litert(path, clips):
     ("form", "name", "run", "segments"),
     [
         ("tf_saved_model", "served", run_saved_model, 1),
-        ("tf_saved_model", "served", run_saved_model, 2),
+        pytest.param(
+            *("tf_saved_model", "served", run_saved_model, 2), marks=pytest.mark.long
+        ),
         ("onnx", "tiny.onnx", run_onnx, 2),
         pytest.param(
             "litert",

@@ -50,7 +50,7 @@ def free_port():
         return listener.getsockname()[1]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform != "linux", reason="finds child processes in /proc")
 def test_the_command_says_so_when_the_first_process_is_lost(action_videos, tmp_path):
     """Process 0 coordinates the others: without it JAX aborts them, or a step fails."""

@@ -62,6 +62,7 @@ def test_killed_run_resumes_to_the_weights_of_an_uninterrupted_one(
     assert_equal_runs(run.last, trained_run.run.last)
 
 
+@pytest.mark.long
 def test_run_stopped_in_validation_makes_up_for_it(
     action_videos, trained_run, tmp_path
 ):

@@ -166,6 +166,7 @@ def test_no_run_to_load(tmp_path):
         load_run_config(RunDirectory(tmp_path))
 
 
+@pytest.mark.long
 def test_packed_videos_are_trained_on_through_a_data_service(
     action_videos, service, tmp_path
 ):
