@@ -88,12 +88,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.quick and arguments.write:
         parser.error("the figures of --quick are not for --write")
     names = list(BENCHMARKS) if "all" in arguments.names else arguments.names
+    where = machine()  # before the tables change a file of the commit
     for name in names:
         benchmark = importlib.import_module(f"benchmarks.{name}")
         options = BENCHMARKS[name] if arguments.quick else []
         tables = benchmark.measure(benchmark.make_parser().parse_args(options))
         if arguments.write:
-            parts = [f"`python -m benchmarks {name}` on {machine()}"]
+            parts = [f"`python -m benchmarks {name}` on {where}"]
             parts += [table.to_markdown() for table in tables]
             write_section(NOTES, name, "\n\n".join(part.strip() for part in parts))
     return 0

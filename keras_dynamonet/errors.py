@@ -6,8 +6,10 @@ argument, a missing extra). The programs print its text without a stack trace.
 
 import re
 
-_GRAPH_NODES = re.compile(r"\[\[\{\{.*\}\}\]\]\s*$")
-"""What TensorFlow ends a message with: `[[{{function_node f}}{{node x}}]]`."""
+_GRAPH_NODES = re.compile(
+    r"\[\[\{\{.*\}\}\]\]\s*$|\{\{.*?\}\} |^Graph execution error:"
+)
+"""What TensorFlow puts around a message: `[[{{function_node f}}{{node x}}]]`."""
 
 
 class UserError(ValueError):
@@ -56,6 +58,8 @@ def first_line(text: str) -> str:
 
     >>> first_line("\\nno picture [[{{node decode}}]]\\n\\t [[{{node map}}]]")
     'no picture'
+    >>> first_line("Graph execution error:\\n\\n{{function_node f}} no memory")
+    'no memory'
     """
     lines = (_GRAPH_NODES.sub("", line).strip() for line in text.splitlines())
     return next(filter(None, lines), "no reason given")

@@ -146,9 +146,10 @@ def _compare(artefacts, arguments, errors):
         with _collected(path, errors):
             reports[name] = compare_artefact(source, path, name=name)
         # Where all agrees, another file of the same weights is no news.
-        other = None if reports.get(name) else tell_other_origin(source, path, sidecar)
-        if other is not None:
-            _tell(path, UserError(other), errors)
+        if name in reports and not reports[name]:
+            other = tell_other_origin(source, path, sidecar)
+            if other is not None:
+                _tell(path, UserError(other), errors)
     if arguments.accuracy and reports:
         compared = {name: artefacts[name] for name in reports}
         with _collected(videos.data, errors):

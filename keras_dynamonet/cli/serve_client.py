@@ -104,6 +104,7 @@ def run(arguments: argparse.Namespace) -> int:
             try:
                 clips = read_video_clips(video, _spec(sidecar), arguments.clips)
                 answers = _ask(client, clips, as_jpeg=bool(arguments.rest))
+                found.append(_best(video, answers, sidecar, arguments.top))
             except UnreachableError as error:
                 _tell(str(error), errors)
                 break
@@ -111,8 +112,6 @@ def run(arguments: argparse.Namespace) -> int:
                 line = describe_failure(error) or reason_of(error)
                 named = "" if line.startswith(video) else f"{video}: "
                 _tell(f"{named}{line}", errors)
-            else:
-                found.append(_best(video, answers, sidecar, arguments.top))
     if arguments.json:
         print_json({"videos": found, "errors": errors})
     elif found:

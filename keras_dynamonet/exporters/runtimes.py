@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_dynamonet.errors import UserError
+from keras_dynamonet.errors import UserError, first_line
 from keras_dynamonet.trained_models import shipped_models
 
 WITHOUT_XNNPACK = "without XNNPACK"
@@ -255,7 +255,7 @@ def load_onnxruntime(target: str, threads: int = 0) -> Loaded:
             target, options, providers=["CPUExecutionProvider"]
         )
     except Exception as error:  # a class for each status, without a common one
-        reason = str(error).splitlines()[0]
+        reason = first_line(str(error))
         raise UserError(f"{target}: ONNX Runtime cannot load it: {reason}") from error
     (entry,) = session.get_inputs()
     names = [output.name for output in session.get_outputs()]
@@ -264,7 +264,7 @@ def load_onnxruntime(target: str, threads: int = 0) -> Loaded:
         try:
             values = session.run(names, {entry.name: clips})
         except Exception as error:
-            reason = str(error).splitlines()[0]
+            reason = first_line(str(error))
             raise UserError(
                 f"{target}: ONNX Runtime cannot run it: {reason}"
             ) from error
@@ -319,7 +319,7 @@ def load_litert(target: str, threads: int) -> Loaded:
         interpreter.allocate_tensors()
         signature = interpreter.get_signature_runner()
     except (RuntimeError, ValueError) as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(str(error))
         raise UserError(f"{target}: LiteRT cannot load it: {reason}") from error
     ((name, entry),) = signature.get_input_details().items()
 
@@ -327,7 +327,7 @@ def load_litert(target: str, threads: int) -> Loaded:
         try:
             return signature(**{name: clips})
         except (RuntimeError, ValueError) as error:
-            reason = str(error).splitlines()[0]
+            reason = first_line(str(error))
             raise UserError(f"{target}: LiteRT cannot run it: {reason}") from error
 
     shape = tuple(None if size < 0 else int(size) for size in entry["shape_signature"])

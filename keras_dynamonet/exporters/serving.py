@@ -225,7 +225,7 @@ def require_serving() -> None:
 def _default_tag():
     """Of the server's image: `2.21.0` for TensorFlow 2.21.1 and its release candidates.
 
-    Patches of TensorFlow have no servers of their own.
+    Not every patch of TensorFlow has a server of its own.
     """
     import tensorflow as tf
 

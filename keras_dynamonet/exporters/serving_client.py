@@ -19,7 +19,7 @@ _UNREACHABLE = ("UNAVAILABLE", "DEADLINE_EXCEEDED")
 
 
 class UnreachableError(UserError):
-    """No TensorFlow Serving answers at the address: to ask once more is no use."""
+    """No TensorFlow Serving answers at the address, or none in time."""
 
 
 class Client(Protocol):

@@ -110,6 +110,7 @@ def _is_engine(value):
     return (
         isinstance(value, Mapping)
         and all(isinstance(value.get(name), str) for name in texts)
+        and isinstance(value.get("platform", ""), str)
         and _are_strings(value.get("compute_capabilities"))
         and _are_counts(value.get("batches"), 3)
         and value["batches"] == sorted(value["batches"])

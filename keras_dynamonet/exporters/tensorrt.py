@@ -308,10 +308,10 @@ def _check_timing_cache(path):
     """Tells before a build of minutes that its timings cannot be kept."""
     if path is None:
         return
-    path = Path(path)
-    there = next(place for place in (path, *path.absolute().parents) if place.exists())
-    right_kind = path.is_file() if there == path else there.is_dir()
-    if not (right_kind and os.access(there, os.W_OK)):
+    path = Path(path).absolute()
+    # Written under another name beside it first.
+    folder = next(place for place in path.parents if place.exists())
+    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
         raise UserError(f"{path}: the timing cache cannot be written there.")
 
 

@@ -91,7 +91,7 @@ def read_record(engine: str | os.PathLike) -> tuple[EngineRecord, dict]:
             )
     needs = (*ARTEFACT_KEYS, "engine")
     document = read_sidecar(sidecar, format="tensorrt", needs=needs)
-    names = [field.name for field in fields(EngineRecord)]
+    names = [entry.name for entry in fields(EngineRecord)]
     values = {"platform": "", **document["engine"]}
     values = {name: values[name] for name in names}
     for name in ("compute_capabilities", "batches"):
@@ -107,16 +107,17 @@ def check_fits(path: str | os.PathLike, record: EngineRecord, machine: Machine) 
         UserError: If it cannot: which of platform, flavour, version, GPU or driver is
             wrong, and how to build an engine that fits.
     """
+    installed = machine.versions.get(record.flavour)
+    flavour = "" if installed is None else f"--flavour {record.flavour} "
     again = (
         "Export again on this machine: dynamonet export RUN --format tensorrt "
-        f"--flavour {record.flavour} --precision {record.precision}"
+        f"{flavour}--precision {record.precision}"
     )
     if record.platform not in ("", machine.platform):
         raise UserError(
             f"{path}: was built on {record.platform}, this is {machine.platform}. "
             f"{again}."
         )
-    installed = machine.versions.get(record.flavour)
     if installed is None:
         raise UserError(f"{path}: needs {record.flavour} {record.version}. {again}.")
     if installed != record.version:

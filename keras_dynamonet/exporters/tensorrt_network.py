@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_dynamonet.errors import MissingExtraError, UserError
+from keras_dynamonet.errors import MissingExtraError, UserError, first_line
 
 if TYPE_CHECKING:
     import onnx
@@ -151,7 +151,7 @@ def parse(tensorrt: TensorRT, model: bytes):
     if not parser.parse(model):
         reason = "unknown error"
         if parser.num_errors:
-            reason = parser.get_error(0).desc().splitlines()[0]
+            reason = first_line(parser.get_error(0).desc())
         raise UserError(f"{tensorrt.flavour} cannot read the ONNX model: {reason}")
     return builder, network, (logger, parser)
 

@@ -329,11 +329,6 @@ class TrainConfig:
         self._require(
             "stride", self.stride is None or self.fps is None, "excludes `fps`"
         )
-        self._require(
-            "loss_weighting",
-            self.task == "actions" or self.loss_weighting != "warm_up",
-            "lets the loss of actions grow in, and there is none",
-        )
 
     def _check_choice(self, field: dataclasses.Field) -> None:
         value, choices = getattr(self, field.name), field.metadata["choices"]
@@ -360,11 +355,14 @@ class TrainConfig:
             "learning_rate_batch": ("scale_learning_rate", "linear"),
         }
         defaults = {field.name: field.default for field in dataclasses.fields(self)}
-        return {
+        idle = {
             name: f"{needed}={value}"
             for name, (needed, value) in needs.items()
             if getattr(self, name) != defaults[name] and getattr(self, needed) != value
         }
+        if self.task == "frames" and self.loss_weighting == "warm_up":
+            idle["loss_weighting"] = "a loss of actions, which warm_up lets grow in"
+        return idle
 
     @property
     def peak_learning_rate(self) -> float:

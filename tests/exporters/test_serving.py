@@ -378,6 +378,21 @@ def test_serve_client_tells_errors_of_the_server_per_video(
         assert f"error: {video}: {address}: Servable not found" in printed.err
 
 
+def test_serve_client_tells_answers_that_are_no_probabilities(
+    tree, three_videos, monkeypatch, capsys
+):
+    from keras_dynamonet.cli.main import main
+
+    monkeypatch.setattr(
+        RestClient, "predict", lambda *_: {"probabilities": np.float32(3)}
+    )
+    words = ["serve-client", str(tree / "models" / "actions" / "1.json"), "--json"]
+    assert main([*words, three_videos[0], "--rest", "127.0.0.1:1"]) == 1
+    document = json.loads(capsys.readouterr().out)
+    assert document["videos"] == [] and len(document["errors"]) == 1
+    assert document["errors"][0].startswith(f"{three_videos[0]}: ")
+
+
 def test_serve_client_stops_where_the_server_ends(
     tree, stand_in, three_videos, monkeypatch, capsys
 ):

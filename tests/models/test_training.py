@@ -145,7 +145,7 @@ def test_standard_callbacks(tmp_path):
 @pytest.mark.parametrize(
     "options",
     [
-        pytest.param({"jit_compile": True}, marks=pytest.mark.long),
+        {"jit_compile": True},
         {"jit_compile": False, "steps_per_execution": 2},
     ],
     ids=["jit", "two-steps"],

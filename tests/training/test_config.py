@@ -50,10 +50,6 @@ def test_augmentation_defaults_are_those_of_the_data():
         ({"scales": ()}, "`scales` must be shares from 0.1 to 1"),
         ({"scales": (1.2,)}, "`scales` must be shares from 0.1 to 1"),
         ({"fps": 10.0, "stride": 2}, "`stride` excludes `fps`"),
-        (
-            {"task": "frames", "loss_weighting": "warm_up"},
-            "`loss_weighting` lets the loss of actions grow in, and there is none",
-        ),
         ({"optimizer": "lion"}, "`optimizer` must be one of adamw, sgd"),
         ({"precision": "half"}, "`precision` must be one of float32"),
         ({"learning_rate": float("nan")}, "`learning_rate` must be finite"),

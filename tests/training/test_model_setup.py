@@ -80,6 +80,13 @@ def test_users_are_told_of_settings_without_effect(name, value, needed, caplog):
     assert told in caplog.text
 
 
+def test_users_are_told_that_frames_alone_need_no_warm_up():
+    settings = {"loss_weighting": "warm_up", "loss_warmup_epochs": 2.0}
+    assert tiny_config("data", "run", **settings).idle_settings == {}
+    idle = tiny_config("data", "run", task="frames", **settings).idle_settings
+    assert set(idle) == {"loss_weighting"}
+
+
 def test_options_of_the_filters_reach_the_network():
     options = {"evidence": "filters", "motion_gradient": False, "segments": 2}
     model = build_model(tiny_config("data", "run", **options), ["walk", "run"])
