@@ -12,9 +12,10 @@ from keras_dynamonet.cli.output import (
     load_tensorflow,
     print_json,
     say,
+    say_error,
     step_progress,
 )
-from keras_dynamonet.errors import UsageError, UserError, reason_of
+from keras_dynamonet.errors import UsageError, reason_of
 
 EXAMPLES = """\
 examples:
@@ -149,7 +150,7 @@ def _compare(artefacts, arguments, errors):
         if name in reports and not reports[name]:
             other = tell_other_origin(source, path, sidecar)
             if other is not None:
-                _tell(path, UserError(other), errors)
+                say_error(other, errors)
     if arguments.accuracy and reports:
         compared = {name: artefacts[name] for name in reports}
         with _collected(videos.data, errors):
@@ -169,8 +170,7 @@ def _collected(path: str, errors: list[str]) -> Iterator[None]:
 def _tell(path: str | Path, error: Exception, errors: list[str]) -> None:
     line = describe_failure(error) or f"{path}: {reason_of(error)}"
     if line not in errors:  # of clips that prove nothing for any artefact
-        errors.append(line)
-        say(f"error: {line}")
+        say_error(line, errors)
 
 
 def _accuracy(trained, videos, artefacts, split, errors):

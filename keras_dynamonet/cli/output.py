@@ -53,6 +53,12 @@ def say(message: str) -> None:
     _ERRORS.print(message, markup=False, soft_wrap=True)
 
 
+def say_error(line: str, errors: list[str]) -> None:
+    """Writes an error that does not end the program, and notes it among the others."""
+    errors.append(line)
+    say(f"error: {line}")
+
+
 def print_json(document: Any, *, indent: int | None = 2) -> None:
     """Writes one JSON document to standard output; NaN and infinity become null."""
     print(json.dumps(strict(document), indent=indent, allow_nan=False), flush=True)

@@ -10,7 +10,7 @@ from keras_dynamonet.cli.output import (
     make_table,
     print_json,
     result_console,
-    say,
+    say_error,
 )
 from keras_dynamonet.errors import UserError, reason_of
 
@@ -106,12 +106,12 @@ def run(arguments: argparse.Namespace) -> int:
                 answers = _ask(client, clips, as_jpeg=bool(arguments.rest))
                 found.append(_best(video, answers, sidecar, arguments.top))
             except UnreachableError as error:
-                _tell(str(error), errors)
+                say_error(str(error), errors)
                 break
             except Exception as error:  # of one of many libraries
                 line = describe_failure(error) or reason_of(error)
                 named = "" if line.startswith(video) else f"{video}: "
-                _tell(f"{named}{line}", errors)
+                say_error(f"{named}{line}", errors)
     if arguments.json:
         print_json({"videos": found, "errors": errors})
     elif found:
@@ -133,11 +133,6 @@ def _ask(client, clips, *, as_jpeg):
         else:
             answers.append(client.predict({"clip": part}))
     return answers
-
-
-def _tell(line, errors):
-    errors.append(line)
-    say(f"error: {line}")
 
 
 def _spec(sidecar):
