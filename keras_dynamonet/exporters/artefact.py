@@ -23,7 +23,7 @@ from keras_dynamonet.exporters.parity import (
     refuse_constants,
     run_in_batches,
 )
-from keras_dynamonet.exporters.sidecar import sidecar_path
+from keras_dynamonet.exporters.sidecar import batch_range, sidecar_path
 from keras_dynamonet.exporters.source import ExportSource, file_sha256
 from keras_dynamonet.files import atomic_path
 
@@ -124,7 +124,7 @@ def export_artefact(
             report.raise_if_failed()
             document = {
                 **describe(
-                    source, format, precision, report, packages, _batch_range(extra)
+                    source, format, precision, report, packages, batch_range(extra)
                 ),
                 **extra,
                 "sha256": file_sha256(written),
@@ -142,7 +142,7 @@ def describe(
     precision: str,
     report: ParityReport,
     packages: Sequence[str] = (),
-    batch_range: tuple[int, int | None] = (1, None),
+    batches: tuple[int, int | None] = (1, None),
 ) -> dict:
     """The sidecar: everything that a program needs to feed and to read an artefact.
 
@@ -152,10 +152,10 @@ def describe(
         precision: Of the artefact.
         report: How it compares with Keras.
         packages: Distributions whose versions are told, too.
-        batch_range: Fewest and most clips in a batch; `None` for any number.
+        batches: Fewest and most clips in a batch; `None` for any number.
     """
     model, signature = source.model, source.signature
-    least, most = batch_range
+    least, most = batches
     batch = least if least == most else None
     backbone = model.backbone.get_config()
     return {
@@ -290,14 +290,6 @@ def _replaced(target: Path, sidecar: Path) -> Iterator[None]:
         if not sidecar.is_dir():
             sidecar.unlink(missing_ok=True)
         raise
-
-
-def _batch_range(extra):
-    """From what formats write into the sidecar; of an engine, that of its profile."""
-    if extra.get("batch"):
-        return extra["batch"], extra["batch"]
-    least, _, most = extra.get("engine", {}).get("batches", (1, None, None))
-    return least, most
 
 
 def _versions(names):

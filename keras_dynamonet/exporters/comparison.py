@@ -19,7 +19,7 @@ from keras_dynamonet.exporters.saved_model import (
     SavedModelRunner,
     compare_signatures,
 )
-from keras_dynamonet.exporters.sidecar import read_sidecar, sidecar_path
+from keras_dynamonet.exporters.sidecar import batch_range, read_sidecar, sidecar_path
 from keras_dynamonet.exporters.source import ExportSource
 
 
@@ -148,9 +148,9 @@ def batch_sizes(sidecar: Mapping) -> tuple[int, ...]:
     >>> batch_sizes({"batch": 2}), batch_sizes({"engine": {"batches": [1, 1, 4]}})
     ((2,), (1, 3))
     """
-    if sidecar.get("batch"):
-        return (sidecar["batch"],)
-    least, _, most = sidecar.get("engine", {}).get("batches", BATCH_SIZES)
+    least, most = batch_range(sidecar)
+    if most is None:
+        return BATCH_SIZES
     return tuple(n for n in BATCH_SIZES if least <= n <= most) or (most,)
 
 

@@ -61,6 +61,24 @@ def read_sidecar(
     return document
 
 
+def batch_range(sidecar: Mapping) -> tuple[int, int | None]:
+    """Fewest and most clips in a batch; `None` for any number.
+
+    Args:
+        sidecar: A sidecar, or the part of it that the format wrote: a fixed batch, or
+            the profile of an engine.
+
+    Example:
+
+    >>> batch_range({"engine": {"batches": [1, 2, 8]}}), batch_range({"batch": None})
+    ((1, 8), (1, None))
+    """
+    if sidecar.get("batch"):
+        return sidecar["batch"], sidecar["batch"]
+    least, _, most = sidecar.get("engine", {}).get("batches", (1, None, None))
+    return least, most
+
+
 def _problem(document, format, needs):
     """What is wrong with a document; None if nothing is."""
     if not isinstance(document, dict):
