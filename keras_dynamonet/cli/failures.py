@@ -5,7 +5,7 @@ import os
 import re
 from collections.abc import Iterator
 
-from keras_dynamonet.errors import UserError
+from keras_dynamonet.errors import UserError, first_line
 from keras_dynamonet.keras_backend import refuse_unusable_backend
 
 _OUT_OF_MEMORY = re.compile(
@@ -15,8 +15,8 @@ _OUT_OF_MEMORY = re.compile(
 )
 """What TensorFlow, JAX, PyTorch, CUDA and NumPy say; their errors share no class."""
 
-_GRAPH_NAMES = re.compile(r"\{\{.*?\}\} |/job:\S*/device:")
-"""What TensorFlow puts around it: nodes of its graph, the address of the device."""
+_DEVICE_ADDRESS = re.compile(r"/job:\S*/device:")
+"""What TensorFlow puts before the name of a device."""
 
 _LONGEST_REASON = 200
 
@@ -69,7 +69,7 @@ def _memory_reason(error: Exception) -> str | None:
             continue  # libraries' loaders run out of room of their own; names of files
         for line in str(cause).splitlines():
             if _OUT_OF_MEMORY.search(line):
-                line = _GRAPH_NAMES.sub("", line).strip()
+                line = _DEVICE_ADDRESS.sub("", first_line(line))
                 return line.rstrip(".")[:_LONGEST_REASON]
     return None
 

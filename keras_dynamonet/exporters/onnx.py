@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 OPSETS = (17, 18)
 PACKAGES = ("onnx", "onnxruntime", "tf2onnx")
-LARGEST = "largest_in_float16"
+_LARGEST = "largest_in_float16"
 """What a float16 file and its sidecar call the largest number of its backbone."""
 
 
@@ -64,10 +64,11 @@ def export_onnx(
     def write(path):
         model = convert(source, precision=precision, opset=opset)
         path.write_bytes(model.SerializeToString())
-        found = {"opset": opset, "convolutions": convolution_types(model)}
-        if precision == "float16":
-            found[LARGEST] = read_largest(model)
-        return found
+        return {
+            "opset": opset,
+            "convolutions": convolution_types(model),
+            **describe_range(model),
+        }
 
     return export_artefact(
         source,
@@ -174,15 +175,18 @@ def require_onnx() -> None:
         raise MissingExtraError("ONNX export", "onnx")
 
 
+def describe_range(model: "onnx.ModelProto") -> dict[str, float]:
+    """For the sidecar: the largest number of the backbone of a float16 model."""
+    return {
+        entry.key: json.loads(entry.value)
+        for entry in model.metadata_props
+        if entry.key == _LARGEST
+    }
+
+
 def _check_opset(opset):
     if opset not in OPSETS:
         raise UserError(f"The opset must be 17 or 18. Received: {opset}")
-
-
-def read_largest(model: "onnx.ModelProto") -> float:
-    """The largest number of the backbone of a float16 model that was converted."""
-    (entry,) = (entry for entry in model.metadata_props if entry.key == LARGEST)
-    return json.loads(entry.value)
 
 
 def _check_range(model, clips):
@@ -196,7 +200,7 @@ def _check_range(model, clips):
             f"{largest:.3g} on {len(clips)} clips (allowed: {FLOAT16_LIMIT:,.0f}). "
             "Export float32 or int8."
         )
-    model.metadata_props.add(key=LARGEST, value=json.dumps(largest))
+    model.metadata_props.add(key=_LARGEST, value=json.dumps(largest))
 
 
 def _convert_graph(folded, outputs, opset):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import onnx
 from onnx import helper, numpy_helper
 
-from keras_dynamonet.errors import UserError
+from keras_dynamonet.errors import UserError, first_line
 
 BATCH = "batch"
 # Control flow costs time in every runtime; none of our graphs needs it.
@@ -63,7 +63,7 @@ def check(model: onnx.ModelProto) -> None:
     try:
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = first_line(str(error))
         raise UserError(f"The ONNX graph is invalid: {reason}") from error
 
 

@@ -18,7 +18,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from keras_dynamonet.errors import MissingExtraError, UsageError, UserError
+from keras_dynamonet.errors import MissingExtraError, UsageError, UserError, first_line
 from keras_dynamonet.exporters.artefact import ExportResult, refuse_existing
 from keras_dynamonet.exporters.parity import ParityReport
 from keras_dynamonet.exporters.saved_model import export_saved_model
@@ -201,7 +201,7 @@ def models_config(folder: Path, name: str) -> str:
         if path.exists():
             text_format.Parse(path.read_text(encoding="utf-8"), config)
     except (OSError, ValueError, text_format.ParseError) as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(str(error))
         raise UserError(f"{path}: is no list of models: {reason}.") from error
     models = config.model_config_list.config
     found = {path.name for path in (folder / "models").glob("*") if _versions(path)}

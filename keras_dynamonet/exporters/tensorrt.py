@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from keras_dynamonet.errors import UsageError, UserError
+from keras_dynamonet.errors import UsageError, UserError, first_line
 from keras_dynamonet.exporters import onnx as onnx_exporter
 from keras_dynamonet.exporters.artefact import ExportResult, export_artefact
 from keras_dynamonet.exporters.comparison import batch_sizes
@@ -146,11 +146,8 @@ def export_tensorrt(
             precision,
             machine.platform,
         )
-        found = {}
-        if precision == "float16":
-            found[onnx_exporter.LARGEST] = onnx_exporter.read_largest(proto)
         return {
-            **found,
+            **onnx_exporter.describe_range(proto),
             "engine": state["record"].describe(),
             "network": network.describe(),
             "workspace_mib": settings.workspace_mib,
@@ -238,9 +235,7 @@ def build_engine(
     cache = _read_timing_cache(config, settings.timing_cache)
     engine = builder.build_serialized_network(network, config)
     if engine is None:
-        reason = (
-            logger.errors[-1].splitlines()[0] if logger.errors else "no reason given"
-        )
+        reason = first_line("".join(logger.errors[-1:]))
         raise UserError(f"{tensorrt.flavour} cannot build the engine: {reason}")
     if cache is not None:
         with atomic_path(settings.timing_cache) as path:

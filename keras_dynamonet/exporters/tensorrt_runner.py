@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_dynamonet.errors import UserError
+from keras_dynamonet.errors import UserError, first_line
 from keras_dynamonet.exporters.latency import EngineReport, Timing
 from keras_dynamonet.exporters.signature import INPUT
 from keras_dynamonet.exporters.tensorrt_engine import (
@@ -66,8 +66,7 @@ class TensorRTRunner:
         self._runtime = self._trt.Runtime(self._logger)
         self._engine = self._runtime.deserialize_cuda_engine(engine)
         if self._engine is None:
-            errors = self._logger.errors
-            reason = errors[-1].splitlines()[0] if errors else "no reason given"
+            reason = first_line("".join(self._logger.errors[-1:]))
             raise UserError(f"{tensorrt.flavour} cannot load the engine: {reason}")
         self._context = self._engine.create_execution_context()
         if self._context is None:
@@ -183,8 +182,8 @@ class TensorRTRunner:
         self._call("cudaEventRecord", events[1], stream)
         before = time.perf_counter()
         if not self._context.execute_async_v3(int(stream)):
-            reason = self._logger.errors[-1:] or ["no reason given"]
-            raise UserError(f"The engine cannot run: {reason[0].splitlines()[0]}")
+            reason = first_line("".join(self._logger.errors[-1:]))
+            raise UserError(f"The engine cannot run: {reason}")
         enqueue = time.perf_counter() - before
         self._call("cudaEventRecord", events[2], stream)
         for name in self._outputs:

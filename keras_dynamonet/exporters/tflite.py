@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from keras_dynamonet.errors import MissingExtraError, UserError
+from keras_dynamonet.errors import MissingExtraError, UserError, first_line
 from keras_dynamonet.exporters.artefact import ExportResult, export_artefact
 from keras_dynamonet.exporters.folding import fold
 from keras_dynamonet.exporters.formats import FORMATS
@@ -253,7 +253,7 @@ def _run_converter(converter):
         return converter.convert()
     except ConverterError as error:
         # The rest of the message is the whole graph.
-        reason = str(error).strip().splitlines()[0][:300]
+        reason = first_line(str(error))[:300]
         raise UserError(
             f"The TFLite converter refuses the network: {reason}"
         ) from error

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import keras
 import tensorflow as tf
 
-from keras_dynamonet.errors import UserError
+from keras_dynamonet.errors import UserError, first_line
 from keras_dynamonet.training.distribution import Distribution
 
 HEARTBEAT_TIMEOUT_SECONDS = 30
@@ -129,7 +129,7 @@ def _start_jax(machines: Machines) -> None:
             if found
             else "Give each process the address of process 0, their number and its own."
         )
-        reason = str(error).splitlines()[0].rstrip(".")
+        reason = first_line(str(error)).rstrip(".")
         raise UserError(f"the processes do not meet: {reason}. {hint}") from error
 
 
