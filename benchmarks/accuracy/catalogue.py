@@ -210,7 +210,7 @@ _STC = [
         backbone={"stc_ratio": 4},
         probes=False,
     )
-    for experiment in (BACKBONE, SOLVED_FILTERS, LONGER_BACKBONE)
+    for experiment in (BACKBONE, SOLVED_FILTERS, TAUGHT_FILTERS, LONGER_BACKBONE)
 ]
 
 _CAMERAS = [
@@ -223,7 +223,7 @@ _CAMERAS = [
         probes=False,
     )
     for camera in ("following", "shaking")
-    for experiment in (BACKBONE, SOLVED_FILTERS, LONGER_BACKBONE)
+    for experiment in (BACKBONE, SOLVED_FILTERS, TAUGHT_FILTERS, LONGER_BACKBONE)
 ]
 
 _TRACK = [
