@@ -65,7 +65,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--split",
         metavar="NAME",
-        help="for --accuracy: part of DATA (default: test where there is one)",
+        help="for --accuracy: part of DATA (default: test where there is one; without "
+        "parts all videos but those that RUN was trained on)",
     )
     parser.add_argument(
         "--out",
@@ -84,21 +85,29 @@ def run(arguments: argparse.Namespace) -> int:
     load_tensorflow(verbose=arguments.verbose)
     from keras_dynamonet.cli.parity_table import print_accuracy, print_parity
     from keras_dynamonet.exporters.comparison import artefact_names
+    from keras_dynamonet.exporters.job import check_folder
     from keras_dynamonet.exporters.parity_report import write_parity
 
+    if arguments.out:
+        check_folder(Path(arguments.out))
     names = artefact_names(arguments.artefacts)
     artefacts = dict(zip(names, arguments.artefacts, strict=True))
     errors = []
-    reports, accuracy, clips_from = _compare(artefacts, arguments, errors)
+    sidecars = _read_sidecars(artefacts, errors)
+    reports, accuracy, clips_from = {}, [], ""
+    if sidecars:
+        reports, accuracy, clips_from = _compare(artefacts, sidecars, arguments, errors)
     if arguments.out:
-        path = write_parity(
-            Path(arguments.out),
-            reports.values(),
-            source=clips_from,
-            accuracy=accuracy,
-            gone=set(artefacts) - set(reports),
-        )
-        say(f"Written: {path}, {path.with_suffix('.md').name}")
+        with _collected(arguments.out, errors):
+            path = write_parity(
+                Path(arguments.out),
+                reports.values(),
+                source=clips_from,
+                accuracy=accuracy,
+                # One that only cannot be run here is what it was.
+                gone=set(artefacts) - set(sidecars),
+            )
+            say(f"Written: {path}, {path.with_suffix('.md').name}")
     if arguments.json:
         parity = [entry for report in reports.values() for entry in report.to_json()]
         print_json(
@@ -116,21 +125,23 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if not errors and all(reports.values()) and all(accuracy) else 1
 
 
-def _compare(artefacts, arguments, errors):
-    """Reports by name, accuracies, and where the clips come from."""
-    from keras_dynamonet.exporters.comparison import (
-        compare_artefact,
-        sidecar_of,
-        tell_other_origin,
-    )
-    from keras_dynamonet.exporters.source import choose_videos, make_source, open_run
+def _read_sidecars(artefacts, errors):
+    """The documents beside the artefacts that are there and whole, by name."""
+    from keras_dynamonet.exporters.comparison import sidecar_of
 
-    sidecars, reports, accuracy = {}, {}, []
+    sidecars = {}
     for name, path in artefacts.items():
         with _collected(path, errors):
             sidecars[name] = sidecar_of(path)
-    if not sidecars:
-        return reports, accuracy, ""
+    return sidecars
+
+
+def _compare(artefacts, sidecars, arguments, errors):
+    """Reports by name, accuracies, and where the clips come from."""
+    from keras_dynamonet.exporters.comparison import compare_artefact, tell_other_origin
+    from keras_dynamonet.exporters.source import choose_videos, make_source, open_run
+
+    reports, accuracy = {}, []
     trained = open_run(arguments.model)
     videos = choose_videos(
         trained, arguments.data, arguments.layout, arguments.video_root
@@ -184,6 +195,7 @@ def _accuracy(trained, videos, artefacts, split, errors):
         split=split,
         video_root=videos.video_root,
     )
+    manifest = _held_out(trained, manifest, whole=split is not None)
     with step_progress("classifying") as progress:
         found = compare_accuracy(
             trained,
@@ -194,6 +206,21 @@ def _accuracy(trained, videos, artefacts, split, errors):
             on_error=lambda path, error: _tell(path, error, errors),
         )
         return list(found)
+
+
+def _held_out(trained, manifest, *, whole):
+    """Without the videos that the network was trained on, unless all are or `whole`."""
+    seen = trained.was_trained_on([manifest.path(i) for i in range(len(manifest))])
+    if seen is None or not seen.any():
+        return manifest
+    if whole or seen.all():
+        say(
+            f"warning: the model was trained on {seen.sum()} of these {len(seen)} "
+            "videos; accuracies do not hold for others."
+        )
+        return manifest
+    say(f"Left out: {seen.sum()} videos that the model was trained on.")
+    return manifest.subset(~seen)
 
 
 def _say_problems(reports, accuracy):

@@ -101,7 +101,8 @@ class Demo:
                         progress=progress,
                     )
                 # The benchmark's splits share no video.
-                result = replace(result, trained_on=0)
+                classification = replace(result.classification, trained_on=0)
+                result = replace(result, classification=classification, trained_on=0)
             with self._stage(REPORT):
                 self._write_report(training, trained, test, result)
         summary = make_summary(

@@ -58,7 +58,7 @@ def classification_of(
         protocol=str(result.protocol),
         top5_accuracy=found.top5_accuracy.value,
         clip_accuracy=found.clip_accuracy.value if several else None,
-        trained_on=result.trained_on,
+        trained_on=found.trained_on,
     )
 
 

@@ -6,14 +6,16 @@ Z_95 = 1.959963984540054
 """Two-sided 95 % point of the normal distribution."""
 
 
-def wilson_interval(hits: int, trials: int, *, z: float = Z_95) -> tuple[float, float]:
+def wilson_interval(
+    hits: float, trials: int, *, z: float = Z_95
+) -> tuple[float, float]:
     """Wilson score interval of a binomial share.
 
     Unlike the share plus or minus its standard error, it stays inside `[0, 1]` and is
     of use for 0 or `trials` hits.
 
     Args:
-        hits: Number of successes.
+        hits: Number of successes, a mean perhaps.
         trials: Number of trials, at least 1.
         z: Width in standard deviations; the default gives 95 %.
 

@@ -1,8 +1,6 @@
 """Accuracy under a stated protocol, and the quality of predicted frames."""
 
 import dataclasses
-import itertools
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +10,6 @@ import numpy as np
 from keras_dynamonet.data.bad_files import BadFileLog
 from keras_dynamonet.data.manifest import Manifest
 from keras_dynamonet.data.pipeline import evaluation_dataset
-from keras_dynamonet.data.places import absolute_path
 from keras_dynamonet.errors import UserError
 from keras_dynamonet.training.data_errors import original_errors
 from keras_dynamonet.training.frame_quality import FrameQuality, FrameQualityMeter
@@ -68,6 +65,8 @@ class Classification:
         top5_accuracy: Of videos: the true class is among the five most probable.
         per_class: Video accuracy of each class; `None` for a class without videos.
         confusion: `(classes, classes)` counts of videos, rows are the true classes.
+        trained_on: How many of these videos, which have labels, the model was trained
+            on; `None` where that is not known.
     """
 
     clip_accuracy: Accuracy
@@ -75,6 +74,7 @@ class Classification:
     top5_accuracy: Accuracy
     per_class: list[Accuracy | None]
     confusion: np.ndarray
+    trained_on: int | None = None
 
 
 @dataclass(frozen=True)
@@ -191,9 +191,15 @@ def evaluate(
         raise UserError(f"{manifest.root}: none of the videos could be read.")
     of_clips, video_index = (np.concatenate(part) for part in zip(*rows, strict=True))
     read, of_videos = average_by_video(of_clips, video_index)
+    trained_on = trained.was_trained_on([manifest.path(i) for i in read])
     classification = None
     if trained.model.class_names and (manifest.labels[read] >= 0).any():
         classification = _classify(manifest.labels, of_clips, video_index)
+        if trained_on is not None:
+            labelled = trained_on[manifest.labels[read] >= 0]
+            classification = dataclasses.replace(
+                classification, trained_on=int(labelled.sum())
+            )
     return EvaluationResult(
         class_names=list(trained.model.class_names or ()),
         protocol=protocol,
@@ -205,18 +211,8 @@ def evaluate(
         probabilities=of_videos,
         bad_files=bad_files.reasons,
         too_short=bad_files.too_short,
-        trained_on=_count_trained_on(trained, [manifest.path(i) for i in read]),
+        trained_on=None if trained_on is None else int(trained_on.sum()),
     )
-
-
-def _count_trained_on(trained: TrainedModel, paths: list[str]) -> int | None:
-    known = trained.run and trained.run.trained_on()
-    if known is None:
-        return None
-    found = sum(absolute_path(path) in known for path in paths)
-    # Where the training videos have moved, these may be the same under new names.
-    moved = not any(os.path.exists(path) for path in itertools.islice(known, 3))
-    return None if not found and moved else found
 
 
 def _classify(
@@ -228,8 +224,9 @@ def _classify(
     videos, means = average_by_video(probabilities, video_index)
     confusion = confusion_matrix(labels[videos], means.argmax(1), means.shape[1])
     totals, correct = confusion.sum(1).tolist(), np.diag(confusion).tolist()
+    of_clips = top_k_accuracy(probabilities, labels[video_index], 1)
     return Classification(
-        clip_accuracy=top_k_accuracy(probabilities, labels[video_index], 1),
+        clip_accuracy=dataclasses.replace(of_clips, independent=len(videos)),
         video_accuracy=top_k_accuracy(means, labels[videos], 1),
         top5_accuracy=top_k_accuracy(means, labels[videos], 5),
         per_class=[

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -154,7 +155,10 @@ def _model_section(model: dict[str, Any]) -> str:
         if model["fps"]
         else f"one frame in {model['stride']} of the video"
     )
-    classes = ", ".join(model["class_names"]) or "none: learnt from frames alone"
+    classes = (
+        ", ".join(map(_escape, model["class_names"]))
+        or "none: learnt from frames alone"
+    )
     return f"""# Model card: {Path(model["file"]).name}
 
 DynamoNet with {model["parameters"]:,} parameters.
@@ -163,7 +167,7 @@ DynamoNet with {model["parameters"]:,} parameters.
 - Motion filters: {model["kernel_size_px"]} x {model["kernel_size_px"]} pixels, {
         model["filter_source"]
     }
-- Classes: {classes}
+- Classes: {classes or "none: learnt from frames alone"}
 - File: `{model["file"]}`
 - SHA-256: `{model["sha256"]}`
 """
@@ -209,7 +213,8 @@ def _evaluation_section(found: dict[str, Any]) -> str:
         lines += ["", "| class | accuracy | 95 % interval | correct |"]
         lines += ["| --- | --- | --- | --- |"]
         for name, row in found["per_class"].items():
-            lines.append(f"| {name} | {_cells(row) if row else 'no videos | |'} |")
+            cells = _cells(row) if row else "no videos | |"
+            lines.append(f"| {_escape(name)} | {cells} |")
         lines.append("")
     if found["frame_psnr_db"]:
         clips = found["frame_psnr_db"]["clips"]
@@ -220,6 +225,11 @@ def _evaluation_section(found: dict[str, Any]) -> str:
         lines += [f"| {name} | {' | '.join(cells)} |" for name, cells in rows]
         lines.append("")
     return "\n".join(lines)
+
+
+def _escape(name: str) -> str:
+    """A name that Markdown shows as it is, in a table, too."""
+    return re.sub(r"([\\`*<>|\[\]])", r"\\\1", " ".join(name.split()))
 
 
 def _cells(accuracy: dict[str, Any]) -> str:

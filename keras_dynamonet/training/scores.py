@@ -14,6 +14,8 @@ class Accuracy:
     Args:
         correct: Right answers.
         total: Answers, at least 1.
+        independent: How many of them know nothing of each other, for the interval:
+            clips of one video are right or wrong together. Default: all.
 
     Example:
 
@@ -24,6 +26,7 @@ class Accuracy:
 
     correct: int
     total: int
+    independent: int | None = None
 
     @property
     def value(self) -> float:
@@ -33,7 +36,8 @@ class Accuracy:
     @property
     def interval(self) -> tuple[float, float]:
         """Wilson's 95 % confidence interval."""
-        return wilson_interval(self.correct, self.total)
+        trials = self.independent or self.total
+        return wilson_interval(self.value * trials, trials)
 
     def to_json(self) -> dict:
         """Value, interval and counts."""

@@ -1,9 +1,15 @@
 """A trained model together with the clips it expects."""
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from keras_dynamonet.data.clip_sampling import ClipSpec
+from keras_dynamonet.data.file_checks import file_size
+from keras_dynamonet.data.places import absolute_path, is_remote
 from keras_dynamonet.errors import UserError
 from keras_dynamonet.models.dynamonet import DynamoNet
 from keras_dynamonet.models.loading import load_model
@@ -48,6 +54,27 @@ class TrainedModel:
                 f"{self.run.path if self.run else self.path}"
             )
         return list(self.model.class_names)
+
+    def was_trained_on(self, paths: Sequence[str]) -> np.ndarray | None:
+        """Which videos it was trained on.
+
+        Args:
+            paths: Of videos.
+
+        Returns:
+            One truth value for each, or `None` where that is not known.
+        """
+        known = self.run and self.run.trained_on()
+        if known is None:
+            return None
+        found = np.array([absolute_path(path) in known for path in paths], bool)
+        # Where the training videos have moved, these may be the same under new names.
+        moved = not any(map(_is_there, itertools.islice(known, 3)))
+        return None if moved and not found.any() else found
+
+
+def _is_there(path: str) -> bool:
+    return is_remote(path) or file_size(path) >= 0
 
 
 def load_trained_model(

@@ -128,6 +128,65 @@ def test_accuracy_goes_on_after_an_artefact_without_classes(
     assert "blind.onnx: gives neither probabilities nor logits" in error
 
 
+@pytest.fixture
+def all_videos(action_videos, tmp_path):
+    """A list without splits of what the run was trained on and of what it was not."""
+    videos = [path for path in action_videos.glob("t*/*/*.mp4")]
+    lines = [f"{path},{path.parent.name}\n" for path in videos]
+    (tmp_path / "all.csv").write_text("path,label\n" + "".join(lines))
+    return tmp_path / "all.csv"
+
+
+def test_accuracy_is_of_videos_that_the_network_was_not_trained_on(
+    trained_run, action_videos, all_videos, runtime, tmp_path, capsys
+):
+    run = trained_run.run.path
+    runtime(open_run(run).model)
+    path = write_artefact(tmp_path / "good.onnx")
+    words = ["compare", run, path, "--accuracy", "--json", "--data"]
+    assert exit_status(*words, all_videos) == 0
+    printed = capsys.readouterr()
+    (accuracy,) = json.loads(printed.out)["accuracy"]
+    assert accuracy["videos"] == 6
+    told = " ".join(printed.err.split())
+    assert "Left out: 12 videos that the model was trained on." in told
+    assert exit_status(*words, action_videos, "--split", "train") == 0
+    printed = capsys.readouterr()
+    (accuracy,) = json.loads(printed.out)["accuracy"]
+    assert accuracy["videos"] == 12
+    told = " ".join(printed.err.split())
+    assert "warning: the model was trained on 12 of these 12 videos" in told
+
+
+def test_figures_of_an_artefact_that_only_cannot_run_here_are_kept(
+    saved, runtime, tmp_path, capsys
+):
+    runtime(tiny_network())
+    path, out = write_artefact(tmp_path / "bad.onnx"), tmp_path / "out"
+    out.mkdir()
+    outputs = {"logits": np.random.default_rng(0).normal(size=(4, 5))}
+    write_parity(out, [compare("bad.onnx", outputs, outputs)])
+    words = ["compare", saved[0], path, "--data", saved[1], "--out", out]
+    assert exit_status(*words) == 1
+    entries = json.loads((out / "parity.json").read_text())["entries"]
+    assert [e["artefact"] for e in entries] == ["bad.onnx"]
+
+
+def test_an_impossible_report_is_told_before_the_work(saved, tmp_path, capsys):
+    path = write_artefact(tmp_path / "good.onnx")
+    words = ["compare", saved[0], path, "--data", saved[1], "--out", path / "report"]
+    assert exit_status(*words) == 1
+    told = " ".join(capsys.readouterr().err.split())
+    assert "report: cannot be made" in told and "comparing" not in told
+
+
+def test_served_models_are_called_as_exports_call_them(tmp_path):
+    names = comparison.artefact_names([tmp_path / "actions" / "2"])
+    assert names == ["actions/2"]
+    names = comparison.artefact_names([tmp_path / "a" / "1", tmp_path / "b" / "1"])
+    assert names == ["a/1", "b/1"]
+
+
 def test_few_clips_are_a_weak_proof(saved, runtime, tmp_path, capsys):
     runtime(tiny_network())
     path = write_artefact(tmp_path / "good.onnx")

@@ -8,6 +8,7 @@ import pytest
 from keras_dynamonet.data.clip_sampling import uniform_starts
 from keras_dynamonet.data.manifest import Manifest, load_manifest
 from keras_dynamonet.errors import UserError
+from keras_dynamonet.reports.intervals import wilson_interval
 from keras_dynamonet.training.evaluation import Protocol, evaluate
 from keras_dynamonet.training.probabilities import softmax
 from keras_dynamonet.training.run_directory import RunDirectory
@@ -61,6 +62,9 @@ def test_counts_agree_with_the_probabilities(result, manifest):
     correct = int((predicted == manifest.labels).sum())
     assert (found.video_accuracy.correct, found.video_accuracy.total) == (correct, 6)
     assert found.clip_accuracy.total == 24
+    # Four views of a video are no four videos.
+    share = found.clip_accuracy.value
+    assert found.clip_accuracy.interval == wilson_interval(6 * share, 6)
     assert found.top5_accuracy.value == 1.0
     assert found.confusion.sum() == 6
     assert np.trace(found.confusion) == correct
@@ -91,12 +95,20 @@ def test_videos_of_the_training_are_counted(trained, action_videos, result, tmp_
         [0, 0],
         ("down", "left", "right"),
     )
-    assert evaluate(trained, known, frame_clips=0).trained_on == 1
+    found = evaluate(trained, known, frame_clips=0)
+    assert (found.trained_on, found.classification.trained_on) == (1, 1)
+    half = Manifest(action_videos, known.paths, [-1, 0], known.class_names)
+    found = evaluate(trained, half, frame_clips=0)
+    assert (found.trained_on, found.classification.trained_on) == (1, 0)
     unknown = Manifest(action_videos, ("test/down/0.mp4",), [0], known.class_names)
     moved = RunDirectory(shutil.copytree(trained.run.path, tmp_path / "run"))
     moved.videos.write_text("path,label,split\n/gone/a.mp4,down,train\n")
     moved = dataclasses.replace(trained, run=moved)
     assert evaluate(moved, unknown, frame_clips=0).trained_on is None
+    shard = tmp_path / "shard-00000-of-00001.tfrecord"
+    shard.touch()
+    moved.run.videos.write_text(f"path,label,split\n{shard}#0/a.mp4,down,train\n")
+    assert evaluate(moved, unknown, frame_clips=0).trained_on == 0
     alone = dataclasses.replace(trained, run=None)
     assert evaluate(alone, known, frame_clips=0).trained_on is None
 

@@ -90,6 +90,15 @@ def test_a_ceiling_that_was_not_measured_is_left_out(trained_run, result):
     assert "| unseen | 20.00 | 21.50 |\n" in text
 
 
+def test_names_of_classes_do_not_break_the_tables(card):
+    row = card["evaluation"]["per_class"].pop("left")
+    card["evaluation"]["per_class"]["open|<b>\nclose"] = row
+    card["model"]["class_names"][1] = "open|<b>\nclose"
+    text = format_model_card(card)
+    assert "- Classes: down, open\\|\\<b\\> close, right\n" in text
+    assert "| open\\|\\<b\\> close | 50.0 % |" in text
+
+
 def test_file_without_a_run_has_no_training(trained_run, result, tmp_path):
     path = shutil.copy(trained_run.run.best, tmp_path / "model.keras")
     card = make_model_card(load_trained_model(path, stride=3), result, "videos")
