@@ -4,6 +4,7 @@ import contextlib
 import errno
 import os
 import shutil
+import tempfile
 import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -57,6 +58,33 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
         raise
     finally:
         _remove(temporary)
+
+
+@contextlib.contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """A folder that goes away at the end of the block.
+
+    Yields:
+        The folder.
+
+    Raises:
+        OSError: It cannot be written, e.g. because the disk is full; names the folder
+            of temporary files, for Python names none then.
+
+    Example:
+
+    >>> with temporary_folder() as folder:
+    ...     (folder / "notes.txt").write_text("done")
+    4
+    """
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            yield Path(folder)
+    except OSError as error:
+        if error.filename is None and error.errno == errno.ENOSPC:
+            place = tempfile.gettempdir()
+            raise OSError(error.errno, os.strerror(error.errno), place) from error
+        raise
 
 
 def remove_written(folder: Path, written: Iterable[Path]) -> list[str]:

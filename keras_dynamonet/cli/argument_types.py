@@ -58,6 +58,17 @@ def share(text: str) -> float:
     return number
 
 
+def names(text: str) -> tuple[str, ...]:
+    """A `type` for argparse: names with commas between them.
+
+    Example:
+
+    >>> names("onnx, tflite")
+    ('onnx', 'tflite')
+    """
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
 def local_path(text: str) -> str:
     """A `type` for argparse: a file or folder to write, which lies on this machine.
 

@@ -4,6 +4,7 @@ import argparse
 import platform
 from pathlib import Path
 
+from keras_dynamonet.cli.argument_types import names
 from keras_dynamonet.cli.output import (
     load_tensorflow,
     make_table,
@@ -53,7 +54,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument(
         "--runtime",
-        type=_names,
+        type=names,
         metavar="NAME,...",
         help="only these of keras-predict (model.predict), keras-function (the "
         "compiled function alone), tensorflow, onnxruntime, openvino, litert, tensorrt "
@@ -175,7 +176,3 @@ def _machine():
         "system": platform.platform(),
         "python": platform.python_version(),
     }
-
-
-def _names(text):
-    return tuple(name.strip() for name in text.split(",") if name.strip())

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from keras_dynamonet.cli.argument_types import at_least, local_path
+from keras_dynamonet.cli.argument_types import at_least, local_path, names
 from keras_dynamonet.cli.flags import add_model_argument
 from keras_dynamonet.cli.output import (
     load_tensorflow,
@@ -39,13 +39,13 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     add_model_argument(parser)
     parser.add_argument(
         "--format",
-        type=_names,
+        type=names,
         metavar="NAME,...",
         help=f"some of {', '.join(FORMATS)} (default: saved_model,onnx)",
     )
     parser.add_argument(
         "--precision",
-        type=_names,
+        type=names,
         default=["float32"],
         metavar="NAME,...",
         help="; ".join(f"{e.name}: {', '.join(e.precisions)}" for e in FORMATS.values())
@@ -76,7 +76,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument(
         "--outputs",
-        type=_names,
+        type=names,
         metavar="NAME,...",
         help="outputs of the artefacts (default: probabilities, logits, embedding, "
         "motion_filters, next_frame)",
@@ -153,7 +153,7 @@ def _add_engine_options(group) -> None:
     )
     group.add_argument(
         "--compute-capabilities",
-        type=_names,
+        type=names,
         metavar="X.Y,...",
         help="GPUs to build for, e.g. 8.6,8.9; only TensorRT-RTX builds for others "
         "than the one at hand (default: that one)",
@@ -335,7 +335,3 @@ def _show(done) -> None:
         itself = has_run(result.parity.runtime)
         note = "" if itself else f", {NOT_RUN}: its ONNX model was compared"
         console.print(f"{result.path}  {size}{note}", markup=False)
-
-
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]

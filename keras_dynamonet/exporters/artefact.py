@@ -1,6 +1,7 @@
 """Writing one artefact: all or nothing, proved before it gets its name."""
 
 import contextlib
+import errno
 import importlib.metadata
 import json
 import logging
@@ -96,7 +97,7 @@ def export_artefact(
     """
     target = Path(target)
     sidecar = sidecar_path(target)
-    check_target(target, overwrite=overwrite)
+    check_target(target, folder=format == "saved_model", overwrite=overwrite)
     refuse_constants(source.expected, source.clips.source)
     started = time.monotonic()
     with (
@@ -225,17 +226,27 @@ def check_belongs(path: Path, sidecar: Mapping) -> None:
         )
 
 
-def check_target(target: Path, *, overwrite: bool) -> None:
+def check_target(target: Path, *, folder: bool, overwrite: bool) -> None:
     """Checks that an artefact may be written.
+
+    Args:
+        target: The artefact.
+        folder: Whether it is to be a folder, as a SavedModel is.
+        overwrite: Whether it may exist.
 
     Raises:
         UserError: If the artefact or its sidecar exists already and `overwrite` is
-            false, or there is a folder that is no SavedModel.
+            false, or there is a file in the place of a folder, a folder in that of a
+            file, or one that is no SavedModel.
     """
-    if target.is_dir() and not (target / "saved_model.pb").is_file():
+    found = None
+    if folder and target.is_file():
+        found = "is a file, not the folder of a SavedModel"
+    elif target.is_dir() and not (folder and (target / "saved_model.pb").is_file()):
+        found = "is a folder, but no SavedModel" if folder else "is a folder"
+    if found is not None:
         raise UserError(
-            f"{target}: is a folder, but no SavedModel, and is not replaced. Choose "
-            "another --name or --out."
+            f"{target}: {found}, and is not replaced. Choose another --name or --out."
         )
     refuse_existing(target, overwrite=overwrite, other="folder with --out")
 
@@ -268,11 +279,18 @@ def size_of(path: Path) -> int:
 
 @contextlib.contextmanager
 def _writable(target: Path) -> Iterator[None]:
-    """Turns the errors of a folder that cannot be written into a line for the user."""
+    """Turns the errors of a folder that cannot be written into a line for the user.
+
+    Those of other files, such as a full folder of temporary ones, name them.
+    """
     try:
         yield
     except OSError as error:
-        if error.strerror is None:
+        here = [target, sidecar_path(target), target.parent]
+        # What stands in the way of a folder that is to be made.
+        here += [place for place in target.parents if not place.is_dir()]
+        elsewhere = error.filename is not None and Path(error.filename) not in here
+        if elsewhere or error.strerror is None or error.errno == errno.ENOMEM:
             raise
         raise UserError(f"{target}: cannot be written: {error.strerror}.") from error
 

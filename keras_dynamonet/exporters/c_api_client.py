@@ -64,8 +64,9 @@ class ServedModel:
         """Ends the other process."""
         with contextlib.suppress(BrokenPipeError):  # it has ended by itself
             self._process.stdin.close()
-        self._process.wait()
+        # First: with nobody to read them it would wait for its answers to be read.
         self._process.stdout.close()
+        self._process.wait()
 
     def run(
         self,

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from keras_dynamonet.errors import UserError
-from keras_dynamonet.exporters.artefact import Runner, check_belongs
+from keras_dynamonet.exporters.artefact import Runner, check_belongs, label_of
 from keras_dynamonet.exporters.c_api_client import read_signatures, runtime_name
 from keras_dynamonet.exporters.parity import (
     BATCH_SIZES,
@@ -30,7 +30,8 @@ def artefact_names(paths: Sequence[str | os.PathLike]) -> list[str]:
         paths: The artefacts of one report.
 
     Returns:
-        File names, or, if two are the same, paths from the folder that holds them all.
+        What an export calls them, or, if two are called alike, paths from the folder
+        that holds them all.
 
     Example:
 
@@ -40,8 +41,9 @@ def artefact_names(paths: Sequence[str | os.PathLike]) -> list[str]:
     ['old/net.onnx', 'new/net.onnx']
     """
     paths = [Path(os.path.abspath(path)) for path in paths]
-    if len({path.name for path in paths}) == len(set(paths)):
-        return [path.name for path in paths]
+    labels = [label_of(path) for path in paths]
+    if len(set(labels)) == len(set(paths)):
+        return labels
     parent = os.path.commonpath([path.parent for path in paths])
     return [path.relative_to(parent).as_posix() for path in paths]
 
@@ -54,7 +56,7 @@ def compare_artefact(
     Args:
         source: The network and the clips.
         path: The artefact; its sidecar tells the precision.
-        name: What the report calls it (default: its file name).
+        name: What the report calls it (default: as an export does).
 
     Returns:
         The comparison of the outputs that the artefact has, of a SavedModel those of
@@ -88,7 +90,7 @@ def compare_artefact(
         with open_artefact(path, sidecar["format"]) as (run, runtime):
             received = run_in_batches(run, clips, batches)
     return compare(
-        name or path.name,
+        name or artefact_names([path])[0],
         expected,
         received,
         precision=sidecar["precision"],
@@ -180,8 +182,6 @@ def open_artefact(path: Path, format: str) -> Iterator[tuple[Runner, str]]:
         return
     if format == "onnx":
         from keras_dynamonet.exporters.onnx import load_runner
-    elif format == "tflite":
-        from keras_dynamonet.exporters.tflite import load_runner
     else:
-        raise UserError(f"{path}: there is no format {format!r}.")
+        from keras_dynamonet.exporters.tflite import load_runner
     yield load_runner(path)

@@ -82,8 +82,8 @@ def check_jobs(
             )
     for entry, precision in jobs:
         entry.check(precision, options or {})
-    for target in targets:
-        check_target(target, overwrite=overwrite)
+    for (entry, _), target in zip(jobs, targets, strict=True):
+        check_target(target, folder=not entry.suffix, overwrite=overwrite)
     check_folder(Path(folder))
 
 

@@ -132,6 +132,11 @@ def convert(
     model = tidy(_convert_graph(folded, source.outputs, opset), _metadata(source))
     check(model)
     backbone = [node.name for node in three_dimensional(model.graph)]
+    if precision != "float32" and not backbone:
+        raise UserError(
+            f"onnx: {', '.join(source.outputs)} need nothing of the backbone, which is "
+            f"all that {precision} is for. Export float32."
+        )
     if precision == "int8":
         model = quantise_backbone(model, source.clips.to_calibrate_with())
     elif precision in HALF_TYPES:

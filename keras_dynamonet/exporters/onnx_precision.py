@@ -7,9 +7,7 @@ for normal equations and for frames, and all of it is a small part of the time.
 
 import contextlib
 import logging
-import tempfile
 from collections.abc import Collection, Iterator
-from pathlib import Path
 
 import numpy as np
 import onnx
@@ -18,6 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 from keras_dynamonet.errors import UserError
 from keras_dynamonet.exporters.onnx_graph import three_dimensional
 from keras_dynamonet.exporters.signature import INPUT
+from keras_dynamonet.files import temporary_folder
 
 HALF_TYPES = {"float16": TensorProto.FLOAT16, "bfloat16": TensorProto.BFLOAT16}
 
@@ -129,8 +128,8 @@ def largest_in_half(model: onnx.ModelProto, clips: np.ndarray) -> tuple[float, s
         graph.output.append(
             helper.make_tensor_value_info(largest, TensorProto.FLOAT, [])
         )
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "probe.onnx"
+    with temporary_folder() as folder:
+        path = folder / "probe.onnx"
         onnx.save(probe, path)
         loaded = load_onnxruntime(str(path))
         found = [loaded.run(clip[None]) for clip in clips]
@@ -165,8 +164,8 @@ def quantise_backbone(model: onnx.ModelProto, clips: np.ndarray) -> onnx.ModelPr
     )
 
     convolutions = [node.name for node in three_dimensional(model.graph)]
-    with tempfile.TemporaryDirectory() as folder, _without_warnings():
-        source, target = Path(folder) / "float32.onnx", Path(folder) / "int8.onnx"
+    with temporary_folder() as folder, _without_warnings():
+        source, target = folder / "float32.onnx", folder / "int8.onnx"
         onnx.save(model, source)
         quantize_static(
             source,
@@ -254,15 +253,6 @@ class _ClipReader:
     def get_next(self):
         batch = next(self._batches, None)
         return None if batch is None else {INPUT: batch}
-
-    def __iter__(self):
-        return self
-
-    def __next__(self):
-        batch = self.get_next()
-        if batch is None:
-            raise StopIteration
-        return batch
 
 
 def _half_outputs(graph):

@@ -72,7 +72,8 @@ def write_parity(
         reports: The new comparisons.
         source: Where the clips come from.
         accuracy: New comparisons of accuracy.
-        gone: Artefacts that are no more; their entries are not kept.
+        gone: Artefacts that are no more, or others than they were; their entries are
+            not kept.
 
     Returns:
         The path of the JSON file: `{"entries": [...], "accuracy": [...]}`, one entry

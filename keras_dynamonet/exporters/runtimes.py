@@ -123,10 +123,10 @@ def runtimes_for(target: str, names: tuple[str, ...] | None = None) -> list[Runt
 
     Args:
         target: As for :func:`kind_of`.
-        names: Only these; default: all.
+        names: Only these; default: all that are installed.
 
     Raises:
-        UserError: If there is none, or a name is unknown.
+        UserError: If there is none, or one of `names` is unknown or not installed.
     """
     for name in names or ():
         if name not in RUNTIMES:
@@ -140,8 +140,9 @@ def runtimes_for(target: str, names: tuple[str, ...] | None = None) -> list[Runt
         able_names = " or ".join(runtime.name for runtime in able)
         raise UserError(f"{target}: is run by {able_names}, not {', '.join(names)}.")
     installed = [runtime for runtime in chosen if runtime.is_installed]
-    if not installed:
-        packages = " or ".join(dict.fromkeys(runtime.package for runtime in chosen))
+    missing = [runtime.package for runtime in chosen if not runtime.is_installed]
+    if missing and (names or not installed):
+        packages = " or ".join(dict.fromkeys(missing))
         raise UserError(f"{target}: needs {packages}, which is not installed.")
     return installed
 

@@ -5,7 +5,6 @@ import http.client
 import json
 import urllib.parse
 from collections.abc import Mapping
-from typing import Protocol
 
 import numpy as np
 
@@ -20,15 +19,6 @@ _UNREACHABLE = ("UNAVAILABLE", "DEADLINE_EXCEEDED")
 
 class UnreachableError(UserError):
     """No TensorFlow Serving answers at the address, or none in time."""
-
-
-class Client(Protocol):
-    """Asks a server for the outputs of one signature."""
-
-    def predict(
-        self, inputs: Mapping[str, np.ndarray], signature: str = "serving_default"
-    ) -> dict[str, np.ndarray]:
-        """Outputs by name, from inputs by name."""
 
 
 class GrpcClient:

@@ -4,7 +4,6 @@ import contextlib
 import functools
 import hashlib
 import os
-import tempfile
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -32,7 +31,7 @@ from keras_dynamonet.exporters.tensorrt_network import (
     parse,
     with_float_biases,
 )
-from keras_dynamonet.files import atomic_path
+from keras_dynamonet.files import atomic_path, temporary_folder
 
 _MIB = 1 << 20
 # TensorRT-RTX has neither float32 products nor float32 3D convolutions for Turing; the
@@ -327,8 +326,8 @@ def _read_timing_cache(config, path):
 
 def _onnx_runner(model):
     """The ONNX model itself, where the engine cannot run."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.onnx"
+    with temporary_folder() as folder:
+        path = folder / "model.onnx"
         path.write_bytes(model)
         run, runtime = onnx_exporter.load_runner(path)
     return run, f"{runtime} (the engine's ONNX model; {NOT_RUN}: no GPU)"

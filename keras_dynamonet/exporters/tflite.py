@@ -3,7 +3,6 @@
 import importlib.util
 import logging
 import os
-import tempfile
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -23,6 +22,7 @@ from keras_dynamonet.exporters.tflite_operators import (
     list_convolutions,
 )
 from keras_dynamonet.exporters.tflite_quantization import measure_ranges, quantise
+from keras_dynamonet.files import temporary_folder
 from keras_dynamonet.layers import FrameFilterGenerator, FrameMaps, MotionDescriptor
 from keras_dynamonet.machine import count_cpus
 from keras_dynamonet.models import ResNeXt3D
@@ -218,11 +218,11 @@ def _convert_graph(folded, outputs, precision, batch):
     import tensorflow as tf
 
     function = make_inference_function(folded, outputs, batch=batch)
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         # Only a SavedModel hands the names of inputs and outputs on.
-        _save_graph(function, folder)
+        _save_graph(function, str(folder))
         converter = tf.lite.TFLiteConverter.from_saved_model(
-            folder, signature_keys=[SIGNATURE]
+            str(folder), signature_keys=[SIGNATURE]
         )
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         if precision in ("float16", "dynamic_range"):

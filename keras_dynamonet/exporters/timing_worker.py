@@ -13,7 +13,7 @@ import time
 import traceback
 from pathlib import Path
 
-from keras_dynamonet.errors import UserError
+from keras_dynamonet.errors import UserError, first_line
 from keras_dynamonet.exporters.runtimes import load
 from keras_dynamonet.exporters.timing import Case, measure
 
@@ -78,7 +78,7 @@ def _explained(case, what, work):
         raise
     except Exception as error:
         traceback.print_exc()
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = first_line(str(error) or type(error).__name__)
         raise UserError(
             f"{case.target}: {case.runtime} cannot {what}: {reason[:300]}"
         ) from error

@@ -1,3 +1,4 @@
+import errno
 import json
 
 import numpy as np
@@ -15,11 +16,11 @@ from keras_dynamonet.exporters.signature import make_reference
 from keras_dynamonet.exporters.source import ExportSource
 
 
-def export(source, target, *, run=None, write=None, **kwargs):
+def export(source, target, *, run=None, write=None, format="test", **kwargs):
     return export_artefact(
         source,
         target,
-        format="test",
+        format=format,
         write=write or (lambda path: path.write_text("artefact") and {"opset": 1}),
         load=lambda path: (run or make_reference(source.model), "Keras"),
         **kwargs,
@@ -115,15 +116,15 @@ def test_failing_artefact_takes_the_one_it_replaces_along(source, tmp_path, is_f
         raise OSError(28, "No space left on device")
 
     target = tmp_path / "model.test"
-    export_exactly(source, target, write=write)
+    kind = {"format": "saved_model" if is_folder else "test"}
+    export_exactly(source, target, write=write, **kind)
+    again = {**kind, "overwrite": True}
     with pytest.raises(ParityError, match="missing from the artefact"):
-        export_exactly(
-            source, target, write=write, run=lambda clips: {}, overwrite=True
-        )
+        export_exactly(source, target, write=write, run=lambda clips: {}, **again)
     assert not list(tmp_path.iterdir())
-    export_exactly(source, target, write=write)
+    export_exactly(source, target, write=write, **kind)
     with pytest.raises(UserError, match="cannot be written: No space left"):
-        export_exactly(source, target, write=full, overwrite=True)
+        export_exactly(source, target, write=full, **again)
     assert not list(tmp_path.iterdir())
 
 
@@ -238,8 +239,36 @@ def test_a_folder_that_is_no_artefact_is_never_replaced(source, tmp_path):
     (run / "best.keras").write_text("weeks of work")
     for overwrite in (False, True):
         with pytest.raises(UserError, match="first: is a folder, but no SavedModel"):
-            export(source, run, overwrite=overwrite)
+            export(source, run, format="saved_model", overwrite=overwrite)
     assert (run / "best.keras").read_text() == "weeks of work"
+
+
+def test_a_file_and_a_folder_do_not_replace_each_other(source, tmp_path):
+    file = tmp_path / "model"
+    file.write_text("mine")
+    with pytest.raises(UserError, match="model: is a file, not the folder of a Saved"):
+        export(source, file, format="saved_model", overwrite=True)
+    assert file.read_text() == "mine"
+    saved = tmp_path / "model.test"
+    saved.mkdir()
+    (saved / "saved_model.pb").touch()
+    with pytest.raises(UserError, match="model.test: is a folder, and is not replaced"):
+        export(source, saved, overwrite=True)
+    assert (saved / "saved_model.pb").exists()
+
+
+def test_what_cannot_be_written_elsewhere_is_named(source, tmp_path):
+    def fill_temporary_files(path):
+        raise OSError(errno.ENOSPC, "No space left on device", "/tmp")
+
+    with pytest.raises(OSError, match="No space left on device: '/tmp'"):
+        export(source, tmp_path / "a.test", write=fill_temporary_files)
+
+    def fill(path):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(UserError, match="b.test: cannot be written: No space left"):
+        export(source, tmp_path / "b.test", write=fill)
 
 
 def test_a_file_in_the_place_of_the_sidecar_is_not_replaced(source, tmp_path):

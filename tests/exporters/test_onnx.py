@@ -1,4 +1,5 @@
 import collections
+import dataclasses
 import json
 
 import numpy as np
@@ -250,6 +251,14 @@ def test_convolutions_that_the_quantiser_leaves_are_refused(source, monkeypatch)
 def test_lower_precision_needs_convolutions(model):
     with pytest.raises(UserError, match="are not float16: there are none"):
         check_precision(model, [], "float16")
+
+
+@pytest.mark.parametrize("precision", ["float16", "int8"])
+def test_outputs_without_the_backbone_have_one_precision(source, precision, tmp_path):
+    alone = dataclasses.replace(source, outputs=("motion_filters", "next_frame"))
+    with pytest.raises(UserError, match="motion_filters, next_frame need nothing of"):
+        export_onnx(alone, tmp_path / "model.onnx", precision=precision)
+    assert not list(tmp_path.iterdir())
 
 
 def scales(model, clips):

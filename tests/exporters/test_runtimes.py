@@ -1,3 +1,5 @@
+import importlib.util
+
 import numpy as np
 import pytest
 
@@ -39,6 +41,20 @@ def test_runtimes_are_chosen_by_kind_and_name(monkeypatch):
     monkeypatch.setattr(runtimes.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserError, match="nano-16f: needs keras, which is not inst"):
         runtimes_for("nano-16f")
+
+
+def test_a_runtime_that_is_named_must_be_installed(tmp_path, monkeypatch):
+    (tmp_path / "a.onnx").touch()
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(
+        runtimes.importlib.util,
+        "find_spec",
+        lambda name: None if name == "openvino" else find_spec(name),
+    )
+    (only,) = runtimes_for(str(tmp_path / "a.onnx"))
+    assert only.name == "onnxruntime"
+    with pytest.raises(UserError, match="a.onnx: needs openvino, which is not inst"):
+        runtimes_for(str(tmp_path / "a.onnx"), ("onnxruntime", "openvino"))
 
 
 def test_clips_of_noise_fit_the_input():

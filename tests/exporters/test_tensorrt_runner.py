@@ -21,7 +21,7 @@ def compute(clips):
     }
 
 
-def make_runner(cuda, engine=b"engine"):
+def make_runner(cuda, engine=b"engine", compute=compute):
     tensorrt = fake_tensorrt(cuda, compute, SHAPES)
     return TensorRTRunner(engine, RECORD, tensorrt, cuda=cuda)
 
@@ -88,13 +88,20 @@ def test_what_was_taken_before_a_failure_is_given_back(bytes_free):
 
 
 def test_times_are_taken_between_the_events():
-    with make_runner(FakeCuda()) as run:
+    seen = []
+
+    def counted(clips):
+        seen.append(clips)
+        return compute(clips)
+
+    with make_runner(FakeCuda(), compute=counted) as run:
         report = run.measure(
             make_clips(2), duration_seconds=0.0, warm_up_seconds=0.0, iterations=5
         )
         assert run.clip_shape == (None, 2, 4, 4, 3)
         assert run.name == "tensorrt 11.0"
     assert len(report.timings) == 5
+    assert len(seen) == 7  # two of them to warm up
     timing = report.timings[0]
     # One copy in, two copies out, 0.25 ms each.
     assert (timing.h2d_ms, timing.compute_ms, timing.d2h_ms) == (0.25, 2.0, 0.5)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_dynamonet.errors import UserError
-from keras_dynamonet.exporters import timing
+from keras_dynamonet.exporters import timing, timing_worker
 from keras_dynamonet.exporters.timing import Case, measure, time_in_process
 from tests.fresh_process import run_python
 
@@ -57,6 +57,17 @@ def test_a_process_that_dies_is_an_error(monkeypatch):
     monkeypatch.setattr(timing, "_WORKER", "keras_dynamonet.no_such_module")
     with pytest.raises(UserError, match="net.onnx: onnxruntime ended with status 1 at"):
         time_in_process(Case("net.onnx", "onnxruntime"))
+
+
+def test_the_reason_of_tensorflow_is_told_without_its_heading():
+    def fail():
+        raise RuntimeError(
+            "Graph execution error:\n\nOOM when allocating [[{{node a}}]]"
+        )
+
+    case = Case("net.keras", "keras-function")
+    with pytest.raises(UserError, match="net.keras: .* cannot run it: OOM when alloc"):
+        timing_worker._explained(case, "run it", fail)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
