@@ -72,7 +72,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(body=True)
 
     def _answer(self, *, body: bool) -> None:
-        path = unquote(self.path)
+        path = unquote(self.path.partition("?")[0])
         fault = None
         if body:
             self.files.requests[path] += 1

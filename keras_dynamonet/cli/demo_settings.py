@@ -159,7 +159,7 @@ class DemoFolder:
                 settings.
         """
         if self.path.is_dir() and any(self.path.iterdir()):
-            if not self.settings.exists():
+            if not self._is_of_demo():
                 raise UserError(
                     f"{self.path}: holds files that are not the demo's. Choose an "
                     "empty or a new folder with --out."
@@ -204,6 +204,16 @@ class DemoFolder:
             "peak_rss_gib": peak_rss_gib,
         }
         self.write_json(self.settings, document)
+
+    def _is_of_demo(self) -> bool:
+        """Whether the settings are there, and a demo's: others have files so called."""
+        if not self.settings.exists():
+            return False
+        try:
+            document = json.loads(self.settings.read_text(encoding="utf-8"))
+        except ValueError:
+            return True  # damaged: told where it is read
+        return isinstance(document, dict) and "stage_seconds" in document
 
     def _remove_written(self) -> None:
         """Removes all that a demo writes; its settings last, by which it is known."""

@@ -35,7 +35,7 @@ class BadFileLog:
         self._reasons: dict[str, str] = {}
         self._too_short: dict[str, str] = {}
         self._counts: dict[str, int] = {}
-        self._failure: UserError | None = None
+        self._failure: UserError | OSError | None = None
 
     def __len__(self) -> int:
         """Number of bad files."""
@@ -64,7 +64,7 @@ class BadFileLog:
         if not known:
             _logger.warning("%s video: %s", "Short" if short else "Bad", error)
 
-    def fail(self, error: UserError) -> None:
+    def fail(self, error: UserError | OSError) -> None:
         """Keeps the first error that ended the pipeline, for `raise_if_failed`."""
         with self._lock:
             self._failure = self._failure or error
@@ -74,6 +74,7 @@ class BadFileLog:
 
         Raises:
             UserError: What ended the pipeline, in one line.
+            OSError: Likewise, e.g. a cache folder that cannot be written.
         """
         if self._failure is not None:
             raise self._failure

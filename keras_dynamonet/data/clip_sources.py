@@ -107,7 +107,7 @@ class TrainingClips:
         epoch, position = divmod(number, len(self._mix.groups[group]))
         try:
             return self._load_sample(group, epoch, position)
-        except UserError as error:
+        except (UserError, OSError) as error:
             self.bad_file_log.fail(error)
             raise
 
@@ -232,7 +232,7 @@ class EvaluationViews:
         """
         try:
             return self._views_if_good(index)
-        except UserError as error:
+        except (UserError, OSError) as error:
             self.bad_file_log.fail(error)
             raise
 

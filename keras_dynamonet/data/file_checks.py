@@ -10,6 +10,7 @@ import numpy as np
 from keras_dynamonet.data.entry_table import EntryTable
 from keras_dynamonet.data.path_table import PathTable
 from keras_dynamonet.data.places import is_remote, join_path
+from keras_dynamonet.data.shards import PackedAddress
 from keras_dynamonet.errors import UserError
 
 # Asking for a size is waiting, on a network's file system for milliseconds.
@@ -17,8 +18,22 @@ _THREADS = 16
 _CHUNK = 2048
 
 
+def file_size(path: str) -> int:
+    """Bytes of a file, -1 for one that is not there or lies elsewhere.
+
+    Of a packed video, which is there if its shard is, those of the whole shard.
+    """
+    if is_remote(path):
+        return -1
+    packed = PackedAddress.parse(path) if ".tfrecord#" in path else None
+    try:
+        return os.stat(packed.shard if packed else path).st_size
+    except OSError:
+        return -1
+
+
 def file_sizes(root: Path | str, paths: PathTable) -> np.ndarray:
-    """Bytes of each file, -1 for what is not there or lies elsewhere.
+    """Bytes of each file, see :func:`file_size`.
 
     Args:
         root: Folder that relative paths start from, or its address.
@@ -35,7 +50,7 @@ def file_sizes(root: Path | str, paths: PathTable) -> np.ndarray:
 
     def sizes_from(start: int) -> list[int]:
         chunk = paths[start : start + _CHUNK]
-        return [_size(join_path(root, path)) for path in chunk]
+        return [file_size(join_path(root, path)) for path in chunk]
 
     starts = range(0, len(paths), _CHUNK)
     with ThreadPoolExecutor(min(_THREADS, max(1, len(starts)))) as pool:
@@ -122,12 +137,3 @@ def refuse_missing(entries: EntryTable, root: Path | str) -> None:
             f"({len(missing)} of {len(entries)} listed videos are missing). Mend the "
             "list or give the right `video_root`."
         )
-
-
-def _size(path: str) -> int:
-    if is_remote(path):
-        return -1
-    try:
-        return os.stat(path).st_size
-    except OSError:
-        return -1

@@ -15,6 +15,7 @@ import tensorflow as tf
 from keras_dynamonet.data.clip_sampling import ClipSpec
 from keras_dynamonet.data.label_mix import LabelMix
 from keras_dynamonet.data.manifest import Manifest
+from keras_dynamonet.data.places import absolute_path
 from keras_dynamonet.data.shards import HEADER_BYTES, PackedAddress, shard_offsets
 from keras_dynamonet.data.transforms import CORNERS_AND_CENTRE, LUMA, Augmentation
 from keras_dynamonet.data.video_timeline import CLOCK_SECONDS
@@ -99,7 +100,9 @@ def _places(manifest: Manifest) -> tuple[list[str], np.ndarray, np.ndarray]:
                 f"{manifest.path(row)}: a data service reads packed videos only. Pack "
                 "them with `dynamonet pack DATA OUT` and train on OUT."
             )
-        shard_numbers[row] = shards.setdefault(address.shard, len(shards))
+        # Workers open it, from folders of their own.
+        shard = absolute_path(address.shard)
+        shard_numbers[row] = shards.setdefault(shard, len(shards))
         offsets[row] = shard_offsets(address.shard)[address.number] - HEADER_BYTES
     return list(shards), shard_numbers, offsets
 

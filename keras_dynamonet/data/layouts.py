@@ -158,9 +158,10 @@ def read_listing(
 
 def _read_remote(data: str, layout: str, video_root: Path | str | None) -> Listing:
     """Reads what a copy of the list or index says; the videos stay where they are."""
-    folder, _, name = data.rstrip("/").rpartition("/")
+    # The query of a signed address is no part of the name.
+    folder, _, name = data.partition("?")[0].rstrip("/").rpartition("/")
     if is_video_file(name) and layout in ("auto", "unlabelled"):
-        return Listing("unlabelled", folder, [Entry(name)])
+        return Listing("unlabelled", folder, [Entry(data[len(folder) + 1 :])])
     ending = os.path.splitext(name)[1].lower()
     if ending not in _LIST_ENDINGS:
         if layout not in ("auto", "packed"):

@@ -11,6 +11,7 @@ from keras_dynamonet.data.listing import (
     canonical_split,
     is_video_file,
     read_lines,
+    read_table_lines,
 )
 from keras_dynamonet.errors import UserError
 
@@ -107,7 +108,7 @@ def _text_entries(data: Path) -> Iterator[Entry]:
 
 def _read_rows(data: Path) -> Iterator[tuple[int, list[str]]]:
     delimiter = None
-    for number, line in read_lines(data):
+    for number, line in read_table_lines(data):
         if delimiter is None:
             delimiter = _delimiter(line)
         # One row a line: a path with a line break in it is a mistake, not a file.

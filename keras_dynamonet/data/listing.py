@@ -109,14 +109,24 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     Raises:
         UserError: The file is not text.
     """
+    for number, line in read_table_lines(path):
+        yield number, line.strip()
+
+
+def read_table_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yields them with the tabs around them, which part the cells of a table.
+
+    Raises:
+        UserError: The file is not text.
+    """
     try:
         # Names of files need not be UTF-8: they are read as the system reads them.
         with path.open(encoding="utf-8-sig", errors="surrogateescape") as file:
             for number, line in enumerate(file, start=1):
                 if "\0" in line:
                     raise ValueError("a text has no zero bytes")
-                if line := line.strip():
-                    yield number, line
+                if not line.isspace():
+                    yield number, line.strip(" \r\n")
     except ValueError:
         raise UserError(
             f"{path}: is not a UTF-8 text file. If it is a video, its ending should "

@@ -49,6 +49,11 @@ def open_pack_folder(
         raise UserError(f"{out}: holds something else. Name a new or an empty folder.")
     _refuse_own_source(out, listing)
     if overwrite:
+        if not _is_of_packing(out / PACK_FILE):
+            raise UserError(
+                f"{out}: its {PACK_FILE} is not of packed videos. Name a new or an "
+                "empty folder."
+            )
         _remove_packing(out)
         return None
     earlier = read_pack_file(out)
@@ -64,6 +69,15 @@ def write_pack_file(out: Path, pack: dict) -> None:
     """Writes `pack.json`, whole or not at all."""
     with atomic_path(out / PACK_FILE) as temporary:
         temporary.write_text(json.dumps(pack, indent=2) + "\n", encoding="utf-8")
+
+
+def _is_of_packing(path: Path) -> bool:
+    """Whether a file is what a packing of any version writes: others have that name."""
+    try:
+        pack = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return False
+    return isinstance(pack, dict) and {"format", "complete"} <= pack.keys()
 
 
 def _refuse_own_source(out: Path, listing: Listing) -> None:

@@ -20,6 +20,7 @@ import multiprocessing
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -141,8 +142,9 @@ def _plan(listing: Listing, settings: PackSettings) -> dict:
         sizes = file_sizes(listing.root, entries.paths)
     for column in (entries.labels, entries.splits, sizes):
         digest.update(np.ascontiguousarray(column))
-    for path in entries.paths:
-        digest.update(f"{path}\n".encode("utf-8", "surrogateescape"))
+    # The columns number labels and splits in the order in which they are met.
+    for text in (*entries.label_names, *entries.split_names, *entries.paths):
+        digest.update(f"{text}\n".encode("utf-8", "surrogateescape"))
     return {
         "format": FORMAT,
         "settings": dataclasses.asdict(settings),
@@ -202,6 +204,11 @@ def _write_shards(
                 finished, _ = wait(running, return_when=FIRST_COMPLETED)
                 for future in finished:
                     yield running.pop(future), future.result()
+        except BrokenProcessPool:
+            raise UserError(
+                f"{out}: a process that packed was killed, perhaps for its memory. The "
+                "same command with fewer --workers goes on."
+            ) from None
         except BaseException:
             pool.shutdown(cancel_futures=True)  # Ctrl-C ends at once
             raise

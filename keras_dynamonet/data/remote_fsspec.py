@@ -46,7 +46,8 @@ class FsspecFiles:
     def info(self, path: str) -> RemoteInfo:
         """What the server says about a file."""
         info = self._files.info(path)
-        version = info.get("ETag") or info.get("etag") or info.get("Last-Modified")
+        names = ("ETag", "etag", "Last-Modified", "mtime")
+        version = next((str(info[name]) for name in names if info.get(name)), None)
         return RemoteInfo(info.get("size"), _md5(info), version)
 
     def read(self, path: str, offset: int, length: int) -> bytes:

@@ -49,7 +49,8 @@ class TensorFlowFiles:
         """What the server says about a file."""
         import tensorflow as tf
 
-        return RemoteInfo(tf.io.gfile.stat(_quoted(path)).length)
+        found = tf.io.gfile.stat(_quoted(path))
+        return RemoteInfo(found.length, version=str(found.mtime_nsec))
 
     def read(self, path: str, offset: int, length: int) -> bytes:
         """Some bytes of a file; fewer at its end."""

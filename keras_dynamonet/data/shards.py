@@ -80,8 +80,18 @@ def read_packed_bytes(address: PackedAddress) -> bytes:
     """Reads one record, and nothing else of its shard.
 
     Raises:
-        VideoError: The shard or its index is missing, cut short or damaged; names it.
+        VideoError: The shard or its index is missing, cut short or damaged: it is an
+            error of this video, and of every other one there.
     """
+    try:
+        return _read_record(address)
+    except VideoError as error:
+        if error.path == str(address):
+            raise
+        raise VideoError(str(address), f"{error.path}: {error.reason}") from error
+
+
+def _read_record(address: PackedAddress) -> bytes:
     rows = _shard_index(address.shard)
     if address.number >= len(rows):
         raise VideoError(str(address), f"the shard has {len(rows)} records only")

@@ -6,6 +6,15 @@ from collections.abc import Iterator
 import tensorflow as tf
 
 from keras_dynamonet.data.bad_files import BadFileLog
+from keras_dynamonet.errors import UserError, first_line
+
+_OF_FILES_AND_SERVERS = (
+    tf.errors.NotFoundError,
+    tf.errors.PermissionDeniedError,
+    tf.errors.DataLossError,
+    tf.errors.UnavailableError,
+)
+"""What a data service says of shards that its workers cannot read, or of its end."""
 
 
 @contextlib.contextmanager
@@ -17,6 +26,8 @@ def original_errors(bad_files: BadFileLog) -> Iterator[None]:
     """
     try:
         yield
-    except tf.errors.OpError:
+    except tf.errors.OpError as error:
         bad_files.raise_if_failed()
+        if isinstance(error, _OF_FILES_AND_SERVERS):
+            raise UserError(first_line(str(error))) from error
         raise

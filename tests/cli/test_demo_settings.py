@@ -70,6 +70,11 @@ def test_other_peoples_files_are_never_touched(tmp_path):
         with pytest.raises(UserError, match="not the demo's"):
             DemoFolder(tmp_path).open(QUICK, overwrite=overwrite)
     assert (tmp_path / "thesis.tex").exists()
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "demo.json").write_text('{"slides": 12}')
+    with pytest.raises(UserError, match="not the demo's"):
+        DemoFolder(tmp_path).open(QUICK, overwrite=True)
+    assert (tmp_path / "videos").exists()
     with pytest.raises(UserError, match="is a file"):
         DemoFolder(tmp_path / "thesis.tex").open(QUICK, overwrite=False)
 

@@ -141,6 +141,15 @@ def test_csv_with_and_without_header(tmp_path, text):
     assert labels_by_name(manifest) == {"a b.mp4": "walk", "c.mp4": "run"}
 
 
+def test_the_first_cell_of_a_table_with_tabs_may_be_empty(tmp_path):
+    make_files(tmp_path, "a.mp4", "b.mp4")
+    data = tmp_path / "list.csv"
+    data.write_text("label\tpath\tsplit\nwalk\ta.mp4\ttrain\n\tb.mp4\ttrain\n")
+    manifest = load_manifest(data, split="train")
+    assert labels_by_name(manifest)["a.mp4"] == "walk"
+    assert manifest.labels.tolist() == [0, -1]
+
+
 def test_csv_with_numbers_splits_and_empty_labels(tmp_path):
     make_files(tmp_path, "a.mp4", "b.mp4", "c.mp4", "d.mp4")
     data = tmp_path / "list.csv"

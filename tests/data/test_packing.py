@@ -2,6 +2,7 @@ import functools
 import json
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -191,6 +192,47 @@ def test_only_the_same_packing_goes_on(source, packed, tmp_path):
         pack_videos(listing, tmp_path, SETTINGS)
     with pytest.raises(UserError, match="holds something else"):
         pack_videos(listing, tmp_path, SETTINGS, overwrite=True)
+    (tmp_path / "pack.json").write_text('{"name": "another program"}')
+    (tmp_path / "index").mkdir()
+    with pytest.raises(UserError, match="its pack.json is not of packed videos"):
+        pack_videos(listing, tmp_path, SETTINGS, overwrite=True)
+    assert (tmp_path / "index").exists()
+
+
+def test_other_names_of_classes_and_splits_are_another_packing(tmp_path):
+    for name in "ab":
+        write_video(tmp_path / f"{name}.mp4", numbered_frames(4))
+    data, out = tmp_path / "list.csv", tmp_path / "out"
+    header = "path,label,split\n"
+    data.write_text(f"{header}a.mp4,walk,train\nb.mp4,run,test\n")
+    pack_videos(read_listing(data), out, SETTINGS, workers=1)
+    for changed in ("a.mp4,run,train\nb.mp4,walk,test", "a.mp4,walk,test\nb.mp4,run,"):
+        data.write_text(header + changed.rstrip(",") + "\n")
+        with pytest.raises(UserError, match="packed from others or in another way"):
+            pack_videos(read_listing(data), out, SETTINGS, workers=1)
+
+
+def test_packed_videos_can_be_listed(source, packed, tmp_path):
+    paths = [load_manifest(packed).path(k) for k in range(2)]
+    (tmp_path / "list.csv").write_text("".join(f"{path},a\n" for path in paths))
+    assert [load_manifest(tmp_path / "list.csv").path(k) for k in range(2)] == paths
+    gone = paths[1].replace("shard-", "gone-")
+    (tmp_path / "list.csv").write_text(f"{paths[0]},a\n{gone},a\n")
+    with pytest.raises(UserError, match="line 2: .*gone-.* does not exist"):
+        load_manifest(tmp_path / "list.csv")
+
+
+def test_a_process_that_is_killed_is_one_line(source, tmp_path):
+    with pytest.raises(UserError, match="a process that packed was killed"):
+        pack_videos(
+            *(read_listing(source), tmp_path / "out", SETTINGS),
+            workers=2,
+            initializer=_kill_this_process,
+        )
+
+
+def _kill_this_process():
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_overwriting_replaces_another_packing(source, tmp_path):
@@ -307,8 +349,11 @@ def test_a_shard_cut_short_or_missing_names_itself(damaged):
     with pytest.raises(VideoError, match="shard-00000-of-00003.tfrecord: No such file"):
         open_video_reader(manifest.path(0))
     (damaged / "shard-00002-of-00003.index").write_bytes(b"")
-    with pytest.raises(VideoError, match="shard-00002-of-00003.index: the index of"):
+    with pytest.raises(
+        VideoError, match="shard-00002-of-00003.index: the index of"
+    ) as caught:
         open_video_reader(manifest.path(2))
+    assert caught.value.path == manifest.path(2)  # the error of this video
     with pytest.raises(VideoError, match="the shard has 3 records only"):
         open_video_reader(manifest.path(1).replace("#0/", "#3/"))
 

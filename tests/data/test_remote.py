@@ -110,6 +110,11 @@ def test_videos_lists_and_shards_are_read_from_afar(place, folder, caplog):
     assert packed.path(0).startswith(f"{place}/packed/shard-00000-of-00001.tfrecord#0/")
     single = load_manifest(video, labelled=False)
     assert [single.path(0)] == [video]
+    if video.startswith("http"):
+        signed = load_manifest(f"{place}/list.csv?signature=1")
+        assert signed.labels.tolist() == listed.labels.tolist()
+        single = load_manifest(f"{video}?signature=1", labelled=False)
+        assert [single.path(0)] == [f"{video}?signature=1"]
     here = load_manifest(folder / "packed")
     assert packed.fingerprint() == here.fingerprint()
     for far, near in ((listed, load_manifest(folder / "list.csv")), (packed, here)):

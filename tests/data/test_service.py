@@ -3,6 +3,7 @@ import pytest
 
 tf = pytest.importorskip("tensorflow")
 
+from keras_dynamonet.data.bad_files import BadFileLog  # noqa: E402
 from keras_dynamonet.data.clip_sampling import ClipSpec  # noqa: E402
 from keras_dynamonet.data.clip_sources import TrainingClips  # noqa: E402
 from keras_dynamonet.data.decoding import read_frames  # noqa: E402
@@ -14,6 +15,7 @@ from keras_dynamonet.data.service import service_dataset  # noqa: E402
 from keras_dynamonet.data.shard_writing import PackSettings  # noqa: E402
 from keras_dynamonet.data.transforms import Augmentation  # noqa: E402
 from keras_dynamonet.errors import UserError  # noqa: E402
+from keras_dynamonet.training.data_errors import original_errors  # noqa: E402
 
 PLAIN = Augmentation.none()
 SPEC = ClipSpec(num_frames=2, size=16)
@@ -68,6 +70,28 @@ def test_labelled_videos_come_again_until_they_are_half(packed):
     assert sorted(others[:6]) == sorted(others[6:]) == [1, 2, 4, 5, 6, 7]
     epochs = [labelled[start : start + 2] for start in range(0, 12, 2)]
     assert {tuple(epoch) for epoch in epochs} == {(0, 3), (3, 0)}
+
+
+def test_workers_find_the_shards_from_another_folder(packed, tmp_path, monkeypatch):
+    monkeypatch.chdir(packed.root.parent)
+    load = loader(load_manifest(packed.root.name), SPEC)
+    monkeypatch.chdir(tmp_path)
+    assert load(0)[0].shape == (SPEC.frames_per_clip, 16, 16, 3)
+
+
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [(tf.errors.DataLossError, UserError), (tf.errors.InvalidArgumentError, None)],
+)
+def test_what_a_service_says_of_a_file_is_one_line(error, raised):
+    error = error(None, None, "Graph execution error:\n\ncorrupted record at 0\nmore")
+    with (
+        pytest.raises(raised or type(error), match="corrupted record at 0") as caught,
+        original_errors(BadFileLog()),
+    ):
+        raise error
+    if raised:
+        assert str(caught.value) == "corrupted record at 0"
 
 
 def test_samples_are_functions_of_seed_and_number(packed):
