@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import re
 from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ _logger = logging.getLogger(__name__)
 JOB_FILE = "_job.json"
 SUMMARY_FILE = "_summary.json"
 """Readers of Parquet folders leave out names that begin with `_` or `.`."""
+_PART = re.compile(r"part-\d{6,}\.parquet")
 
 
 @dataclass(frozen=True)
@@ -64,8 +66,8 @@ def open_output(out: Path, identity: dict[str, Any], *, overwrite: bool) -> None
     Args:
         out: The folder.
         identity: What decides the rows, see :func:`job_identity`.
-        overwrite: Whether to delete the output of another job. Files that no job writes
-            stay, and the log names them.
+        overwrite: Whether to delete the output that is there, of another job or of this
+            one. Files that no job writes stay, and the log names them.
 
     Raises:
         UserError: If the folder holds no output at all, or that of another job.
@@ -124,7 +126,7 @@ def job_identity(job: BulkJob, manifest: Manifest) -> dict[str, Any]:
 
 def missing_parts(out: Path, num_parts: int) -> list[int]:
     """Numbers of the parts that have no file yet."""
-    present = {path.name for path in out.glob("part-*.parquet")}
+    present = {path.name for path in _parts(out)}
     return [k for k in range(num_parts) if part_path(out, k).name not in present]
 
 
@@ -146,7 +148,7 @@ def close_output(
     """
     pa = import_pyarrow()
     remove_leftovers(out)
-    files = sorted(out.glob("part-*.parquet"))
+    files = _parts(out)
     counts: Counter[str] = Counter()
     for file in files:
         table = pa.parquet.read_table(file, columns=["status"])
@@ -171,9 +173,14 @@ def close_output(
     return summary
 
 
+def _parts(out: Path) -> list[Path]:
+    """The files that `part_path` names, and no others."""
+    return sorted(path for path in out.iterdir() if _PART.fullmatch(path.name))
+
+
 def _remove_output(out: Path) -> None:
     """Deletes all that a job writes but `_job.json`, which replaces itself."""
-    kept = remove_written(out, (*out.glob("part-*.parquet"), out / SUMMARY_FILE))
+    kept = remove_written(out, (*_parts(out), out / SUMMARY_FILE))
     kept.remove(JOB_FILE)
     if kept:
         _logger.warning("%s: kept what is no job's: %s", out, ", ".join(kept))

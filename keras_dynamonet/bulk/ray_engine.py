@@ -52,6 +52,20 @@ class RayPartWriter:
         return asdict(self._write(Part(int(row["number"]), tuple(row["paths"]))))
 
 
+def import_ray():
+    """The `ray` package.
+
+    Raises:
+        MissingExtraError: If it is not installed.
+    """
+    try:
+        import ray
+        import ray.data
+    except ImportError as error:
+        raise MissingExtraError("The engine `ray`", "ray") from error
+    return ray
+
+
 def run_on_ray(
     job: BulkJob,
     out: Path,
@@ -85,11 +99,7 @@ def run_on_ray(
 
     from keras_dynamonet.bulk.worker import PartResult
 
-    try:
-        import ray
-        import ray.data
-    except ImportError as error:
-        raise MissingExtraError("The engine `ray`", "ray") from error
+    ray = import_ray()
     started = not ray.is_initialized()
     if started:
         ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR")

@@ -13,8 +13,9 @@ from keras_dynamonet.bulk.output import (
     missing_parts,
     open_output,
 )
+from keras_dynamonet.bulk.ray_engine import import_ray, run_on_ray
 from keras_dynamonet.bulk.table import import_pyarrow
-from keras_dynamonet.bulk.worker import PartResult, PartWriter
+from keras_dynamonet.bulk.worker import PartResult, PartWriter, check_model
 from keras_dynamonet.data.manifest import Manifest
 from keras_dynamonet.data.places import local_folder
 from keras_dynamonet.errors import UserError
@@ -48,7 +49,8 @@ def run_bulk(
             for.
         threads: Threads that a process reads videos with, and with Ray on TensorFlow
             computes with, too. Default: one for each processor; with Ray, one.
-        overwrite: Whether to replace the output of another job.
+        overwrite: Whether to replace what the folder holds, the output of another job
+            or an earlier one of this job.
         progress: Called with videos done and videos in all.
         on_part: Called with each part as it is finished.
 
@@ -79,6 +81,10 @@ def run_bulk(
             "ray."
         )
     began, out = time.monotonic(), local_folder(out)
+    # Before anything is replaced.
+    if engine == "ray":
+        import_ray()
+    check_model(job)
     open_output(out, job_identity(job, manifest), overwrite=overwrite)
     num_parts = job.num_parts(len(manifest))
     missing = missing_parts(out, num_parts)
@@ -113,8 +119,6 @@ def _results(
         return
     parts = parts_of(manifest, job, missing)
     if engine == "ray":
-        from keras_dynamonet.bulk.ray_engine import run_on_ray
-
         yield from run_on_ray(job, out, parts, workers=workers, threads=threads or 1)
     else:
         yield from map(PartWriter(job, out, threads=threads), parts)

@@ -2,7 +2,7 @@
 
 | column | type | holds |
 | --- | --- | --- |
-| `path` | string | the video |
+| `path` | string | the video; bytes that are no UTF-8 as `\\xff` |
 | `top` | list of `{action, probability}` | the most probable actions, best first |
 | `embedding` | list of float32 | the feature before the classifier, mean of the views |
 | `dmr` | list of float32 | the dynamic motion representation, mean of the views |
@@ -63,7 +63,8 @@ def make_table(
         The table, with the same columns and types for any videos.
     """
     pa = import_pyarrow()
-    columns, fields = [[video.path for video in videos]], [("path", pa.string())]
+    columns = [[_text(video.path) for video in videos]]
+    fields = [("path", pa.string())]
     if class_names:
         action = pa.struct([("action", pa.string()), ("probability", pa.float32())])
         fields.append(("top", pa.list_(action)))
@@ -77,7 +78,7 @@ def make_table(
             [video.means and video.means[output].astype("float32") for video in videos]
         )
     fields += [("status", pa.string()), ("error", pa.string())]
-    columns += [[_status(v) for v in videos], [v.error for v in videos]]
+    columns += [[_status(v) for v in videos], [_text(v.error) for v in videos]]
     schema = pa.schema(fields)
     arrays = [
         pa.array(values, type=field.type)
@@ -97,9 +98,16 @@ VECTOR_COLUMNS = {"feature": "embedding", "dmr": "dmr"}
 """Column of the table by the name of the network's output."""
 
 
+def _text(text: str | None) -> str | None:
+    """A text as Parquet takes it: names of files need not be UTF-8."""
+    if text is None:
+        return None
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
 def _top(means: dict, class_names: Sequence[str], top: int) -> list[dict]:
     return [
-        {"action": name, "probability": share}
+        {"action": _text(name), "probability": share}
         for name, share in top_classes(means["logits"], class_names, top)
     ]
 

@@ -54,7 +54,7 @@ def add_bulk_flags(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--overwrite",
         action="store_true",
-        help="replace the output of another job in DIR",
+        help="replace the output in DIR, of another job or of this one",
     )
 
 

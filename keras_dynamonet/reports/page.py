@@ -52,7 +52,8 @@ def write_report(report: Report, path: str | os.PathLike) -> Path:
     path = Path(path)
     page = render_html(report)
     with atomic_path(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+        # Names of files need not be UTF-8.
+        temporary.write_text(page, "utf-8", "replace")
     return path
 
 

@@ -88,6 +88,8 @@ def _adapt_tag(tag: str, name: str) -> str:
     """Makes one tag fit the page: its identifiers, its font and its colours."""
     tag = tag.replace(' id="', f' id="{name}-')
     tag = tag.replace("url(#", f"url(#{name}-").replace('href="#', f'href="#{name}-')
+    # Matplotlib 3.11 writes the family by itself, earlier ones all in one.
+    tag = re.sub(r"font-family: [^;\"]*;? ?", "", tag)
     tag = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px", tag)
     for colour in PALETTE:
         tag = tag.replace(colour.marker, f"var(--{colour.name})")

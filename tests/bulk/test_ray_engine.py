@@ -1,5 +1,6 @@
 """Ray is no part of the extra `test`: it installs half a gigabyte."""
 
+import importlib.util
 import os
 import signal
 
@@ -28,8 +29,10 @@ def job(trained_run):
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(
+    importlib.util.find_spec("ray") is None, reason="the extra `ray` is not installed"
+)
 def test_a_killed_worker_loses_and_doubles_nothing(job, manifest, tmp_path):
-    pytest.importorskip("ray", reason="the extra `ray` is not installed")
     killed = []
 
     def kill_the_first_worker(part):

@@ -1,4 +1,6 @@
 import json
+import os
+import shutil
 
 import numpy as np
 import pytest
@@ -127,14 +129,35 @@ def test_a_folder_with_other_files_is_left_alone(job, manifest, tmp_path):
 def test_overwriting_leaves_the_files_of_others(tmp_path, caplog):
     open_output(tmp_path, {"top": 1}, overwrite=False)
     written = ("part-000000.parquet", ".part-000001.1.partial.parquet", "_summary.json")
-    for name in (*written, "best.keras", "list.csv"):
+    for name in (*written, "best.keras", "list.csv", "part-000000.mine.parquet"):
         (tmp_path / name).touch()
     (tmp_path / "videos").mkdir()
     open_output(tmp_path, {"top": 2}, overwrite=True)
-    kept = ["best.keras", "list.csv", "videos"]
+    kept = ["best.keras", "list.csv", "part-000000.mine.parquet", "videos"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["_job.json", *kept]
     assert json.loads((tmp_path / "_job.json").read_text()) == {"top": 2}
     assert f"{tmp_path}: kept what is no job's: {', '.join(kept)}" in caplog.text
+
+
+def test_nothing_is_replaced_before_the_job_can_be_done(job, manifest, tmp_path):
+    out, few = tmp_path / "out", manifest.subset([0])
+    run_bulk(job, few, out)
+    before = {path: path.read_bytes() for path in out.iterdir()}
+    (tmp_path / "broken.keras").write_bytes(b"no network")
+    broken = BulkJob(model=str(tmp_path / "broken.keras"))
+    with pytest.raises(UserError, match="broken.keras"):
+        run_bulk(broken, few, out, overwrite=True)
+    assert {path: path.read_bytes() for path in out.iterdir()} == before
+
+
+def test_names_that_are_no_utf_8_are_rows(videos, job, tmp_path):
+    name = os.fsdecode(b"caf\xe9.mp4")
+    shutil.copy(videos / "train-left-0.mp4", tmp_path / name)
+    manifest = load_manifest(tmp_path, labelled=False)
+    run_bulk(job, manifest, tmp_path / "out")
+    rows = pq.read_table(tmp_path / "out").to_pylist()
+    assert [row["path"] for row in rows] == [f"{tmp_path}/caf\\xe9.mp4"]
+    assert [row["status"] for row in rows] == ["ok"]
 
 
 def test_lost_files_are_noticed(job, manifest, tmp_path):
