@@ -32,6 +32,7 @@ class VideoBatchNormalization(keras.layers.BatchNormalization):
             and self.scale
             and self.center
             and not self.synchronized
+            and not getattr(self, "renorm", False)  # of Keras 3.15
             and mask is None
             # TensorFlow's kernel raises a smaller epsilon to this one.
             and self.epsilon >= _SMALLEST_FUSED_EPSILON

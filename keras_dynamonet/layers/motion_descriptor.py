@@ -40,7 +40,8 @@ class MotionDescriptor(keras.layers.Layer):
     """
 
     def __init__(self, head="temporal", units=64, **kwargs):
-        super().__init__(**kwargs)
+        # Taps vary by hundredths: they must be standardised in full precision.
+        super().__init__(autocast=False, **kwargs)
         if head not in HEADS:
             raise ValueError(f"`head` must be one of {HEADS}. Received: head={head!r}")
         self.head = head

@@ -62,8 +62,8 @@ class SegmentSolver(FilterSolver):
         `(batch, frames - 1, k, k, segments)`, the motion part of the filters.
 
     Raises:
-        ValueError: If there are fewer than two segments or no round, or for what
-            :class:`FilterSolver` refuses.
+        ValueError: If there are fewer than two segments or no round, for `per_channel`
+            and `luminance`, or for what :class:`FilterSolver` refuses.
 
     Reference:
         Jordan and Jacobs, *Hierarchical Mixtures of Experts and the EM Algorithm*,
@@ -86,6 +86,12 @@ class SegmentSolver(FilterSolver):
         method="cholesky",
         **kwargs,
     ):
+        for name in ("per_channel", "luminance"):
+            if name in kwargs:
+                raise ValueError(
+                    f"`{name}` is not for segments: their filters are solved from "
+                    f"the brightness. Received: {name}={kwargs[name]}"
+                )
         super().__init__(
             kernel_size,
             ridge=ridge,

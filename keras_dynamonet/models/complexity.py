@@ -7,7 +7,7 @@ import keras
 
 from keras_dynamonet.layers.dynamic_motion_filter import DynamicMotionFilter
 from keras_dynamonet.layers.filter_solver import FilterSolver
-from keras_dynamonet.models.dynamonet import DynamoNet
+from keras_dynamonet.models.dynamonet import EVIDENCE, DynamoNet
 
 
 @dataclass(frozen=True)
@@ -46,18 +46,27 @@ def layer_costs(model: keras.Model) -> list[LayerCost]:
     >>> round(sum(cost.macs for cost in costs) / 1e9, 2)
     9.57
     """
-    layers = list(model.layers)
+    layers, idle = list(model.layers), []
     if isinstance(model, DynamoNet):
         at = layers.index(model.backbone)
         layers[at : at + 1] = model.backbone.layers
+        idle = list(_idle_layers(model))
     costs = []
     for layer in layers:
         parameters = sum(prod(weight.shape) for weight in layer.trainable_weights)
         parts = layer._flatten_layers()
-        macs = sum(_macs(part) for part in parts)
+        macs = 0 if layer in idle else sum(_macs(part) for part in parts)
         if parameters or macs:
             costs.append(LayerCost(layer.name, type(layer).__name__, parameters, macs))
     return costs
+
+
+def _idle_layers(model):
+    """Layers of a DynamoNet that compute nothing for its outputs."""
+    if model.filter_source == "generated":
+        yield model.solver  # that of the teacher
+    if "filters" not in EVIDENCE[model.evidence]:
+        yield model.motion_descriptor
 
 
 def _macs(layer):

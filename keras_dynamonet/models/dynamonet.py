@@ -208,8 +208,12 @@ class DynamoNet(TwoTaskModel):
         )
         self.motion = FILTER_SOURCES[filter_source](self)
         self.motion_layers = self.motion.layers  # Keras finds layers in lists only.
-        self.motion_descriptor = MotionDescriptor(descriptor, name="motion_descriptor")
-        self.dropout_layer = keras.layers.Dropout(dropout, name="dropout")
+        self.motion_descriptor = MotionDescriptor(
+            descriptor, dtype=self.dtype_policy, name="motion_descriptor"
+        )
+        self.dropout_layer = keras.layers.Dropout(
+            dropout, dtype=self.dtype_policy, name="dropout"
+        )
         # Logits in float32: a loss in half precision loses small gradients.
         self.action = keras.layers.Dense(num_classes, dtype="float32", name="action")
 
@@ -217,7 +221,12 @@ class DynamoNet(TwoTaskModel):
             ActionTask(num_classes),
             FrameTask(self.num_frames, kernel_size, self.motion.learned_from),
             FilterTeacher(
-                self.solver, self.filter_normalization, self.motion.learned_from
+                self.solver,
+                # The softmax of a solved filter is another one, close to the identity.
+                FilterNormalization(dtype="float32")
+                if normalization == "softmax"
+                else self.filter_normalization,
+                self.motion.learned_from,
             ),
         )
         self.build((None, self.num_frames, *self.frame_size, 3))
@@ -250,8 +259,8 @@ class DynamoNet(TwoTaskModel):
         config = {**preset_config(name), **(backbone or {})}
         if size is not None:
             config["size"] = size
-        dtype = kwargs.get("dtype")
-        return cls(ResNeXt3D(**config, dtype=dtype), num_classes, **kwargs)
+        config.setdefault("dtype", kwargs.get("dtype"))
+        return cls(ResNeXt3D(**config), num_classes, **kwargs)
 
     @classmethod
     def from_backbone(cls, backbone, num_classes=None, **kwargs):

@@ -104,7 +104,8 @@ class FilterTeacher:
 
     Args:
         solver: Solves for the best filters.
-        normalization: Turns them into filters as the network does.
+        normalization: Turns them into filters, as the network does if it can express
+            them.
         learned_from: Number of the first filter that a network made.
     """
 

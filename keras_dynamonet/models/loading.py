@@ -1,13 +1,21 @@
 """Loading of saved models, with an error that a user can act upon."""
 
+import importlib
 import os
 import zipfile
+import zlib
 from pathlib import Path
 
 import keras
 
 import keras_dynamonet.models  # noqa: F401  (registers the classes)
-from keras_dynamonet.errors import UserError
+from keras_dynamonet.errors import UserError, first_line
+
+_OF_RUNS = (
+    "keras_dynamonet.training.schedules",
+    "keras_dynamonet.training.fine_tuning",
+)
+"""Modules that register what the optimizer of a run is made of."""
 
 
 def load_model(path: str | os.PathLike, compile: bool = True) -> keras.Model:
@@ -37,9 +45,16 @@ def load_model(path: str | os.PathLike, compile: bool = True) -> keras.Model:
             f"{path}: not a .keras file, or cut short. Save the model again with "
             "model.save('NAME.keras')."
         )
+    if compile:
+        for module in _OF_RUNS:
+            importlib.import_module(module)
     try:
         return keras.saving.load_model(path, compile=compile)
-    except (zipfile.BadZipFile, KeyError, OSError, TypeError, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    except (
+        *(zipfile.BadZipFile, zlib.error),
+        # Among them what `zipfile` says of compression and encryption.
+        *(KeyError, OSError, RuntimeError, TypeError, ValueError),
+    ) as error:
+        reason = first_line(str(error) or type(error).__name__)
         message = f"{path}: cannot be loaded as a model: {reason[:200]}"
         raise UserError(message) from error

@@ -83,9 +83,10 @@ class TwoTaskModel(OneBatchPredict, NoKerasQuantization, keras.Model):
             action_loss_weight: Weight of the action loss; 0 pre-trains on frames alone
                 and looks at no label.
             frame_loss_weight: Weight of the frame loss.
-            teacher_weight: Weight of the squared distance between the filters that a
-                network made (all of the generated ones, the forecast of the solved
-                ones) and the solved filters of the real transitions.
+            teacher_weight: Weight of the squared distance between the filters that
+                weights stand behind (all of the generated ones and of those solved on
+                learned maps, else the forecast) and those solved from the pixels of
+                the real transitions.
             **kwargs: Further arguments of `keras.Model.compile`.
 
         Raises:
@@ -180,7 +181,8 @@ class TwoTaskModel(OneBatchPredict, NoKerasQuantization, keras.Model):
         weight = clip_weight(x, sample_weight)
         next_frames = y_pred["next_frames"]
         without_data = self.frame_task.update_metrics(clip, next_frames, weight)
-        if self._learns_from(y):
+        self._has_labels = self._learns_from(y)
+        if self._has_labels:
             logits = y_pred["logits"]
             labels, weight = self.action_task.update_metrics(y, logits, sample_weight)
             super().compute_metrics(x, labels, logits, weight)
@@ -198,7 +200,15 @@ class TwoTaskModel(OneBatchPredict, NoKerasQuantization, keras.Model):
         return labels is not None and bool(self._loss_config["action_loss_weight"])
 
     def get_metrics_result(self):
-        results = super().get_metrics_result()
+        results = {}
+        for metric in self.metrics:
+            # Those of the user's: Keras builds them with the first labels.
+            own = metric is self._compile_metrics
+            if own and not (metric.built and getattr(self, "_has_labels", True)):
+                continue
+            result = metric.result()
+            several = isinstance(result, dict)
+            results.update(result if several else {metric.name: result})
         results["loss"] = results.pop(self._weighted_loss.name)
         for name in getattr(self, "_without_data", ()):
             results.pop(name, None)

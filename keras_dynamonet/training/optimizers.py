@@ -8,7 +8,7 @@ from keras_dynamonet.training.config import TrainConfig
 from keras_dynamonet.training.fine_tuning import LayerwiseAdamW, LayerwiseSGD
 from keras_dynamonet.training.schedules import WarmupCosine
 
-NOT_DECAYED = ("bias", "gamma", "beta", "log_variances")
+NOT_DECAYED = ("bias", "gamma", "beta", "log_variances", "persistence")
 """Variables that are shifts and scales: pulling them to zero regularises nothing."""
 
 

@@ -153,7 +153,7 @@ def _architecture(shapes, arch, own):
         architecture = recognise(shapes)
         return architecture, f"Recognised {architecture.description}."
     config = ARCHITECTURES[arch] if arch else {name: own[name] for name in DETERMINED}
-    classes = shapes.get(f"{HEAD}.weight", (None,))[0]
+    classes = next(iter(shapes.get(f"{HEAD}.weight", ())), None)
     architecture = Architecture({**config, "num_classes": classes}, naming_of(shapes))
     reason = "As asked for" if arch else "As stored with the weights"
     return architecture, f"{reason}: {architecture.description}."

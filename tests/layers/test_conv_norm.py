@@ -1,3 +1,5 @@
+import inspect
+
 import keras
 import numpy as np
 import pytest
@@ -6,6 +8,11 @@ import tensorflow as tf
 from keras_dynamonet.layers import ConvNorm, VideoBatchNormalization
 from tests import oracles
 from tests.helpers import check_layer, randomise_weights
+
+NEEDS_RENORM = pytest.mark.skipif(
+    "renorm" not in inspect.signature(keras.layers.BatchNormalization).parameters,
+    reason="this Keras has no such argument",
+)
 
 
 def random(shape, seed=0):
@@ -32,6 +39,7 @@ def train_once(layer, inputs):
         {"epsilon": 1e-7},
         {"center": False, "scale": False},
         {"axis": 1},
+        pytest.param({"renorm": True}, marks=NEEDS_RENORM),
     ],
 )
 def test_trains_like_keras_own_normalisation(arguments):

@@ -95,3 +95,9 @@ def test_wrong_arguments_raise(arguments):
     message = "There must be at least 2 `segments` and 1 of the `rounds`."
     with pytest.raises(ValueError, match=re.escape(message)):
         SegmentSolver(**arguments)
+
+
+@pytest.mark.parametrize("name", ["per_channel", "luminance"])
+def test_options_of_one_filter_are_refused(name):
+    with pytest.raises(ValueError, match=f"`{name}` is not for segments"):
+        SegmentSolver(5, **{name: True})

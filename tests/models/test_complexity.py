@@ -69,3 +69,15 @@ def test_filtering_of_frames_is_counted(kernel_size):
     pixels = 3 * ((16 - 2 * rim + 1) // 2) ** 2
     assert costs["filter_solver"].macs == pixels * taps * (taps + 1)
     assert costs["filter_solver"].parameters == 0
+
+
+def test_what_computes_nothing_costs_nothing():
+    def costs(**options):
+        model = DynamoNet(network(num_classes=None), num_classes=3, **options)
+        return {cost.name: cost for cost in layer_costs(model)}
+
+    solved, generated = costs(), costs(filter_source="generated")
+    assert solved["filter_solver"].macs > 0 and "filter_solver" not in generated
+    blind = costs(evidence="feature")["motion_descriptor"]
+    assert blind.macs == 0 < solved["motion_descriptor"].macs
+    assert blind.parameters == solved["motion_descriptor"].parameters

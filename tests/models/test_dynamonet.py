@@ -204,6 +204,8 @@ def test_pixels_and_filters_stay_in_float32_under_mixed_precision(dtype):
     if dtype == "float32":
         clips = clips + 0.4  # Not a number of bfloat16.
     half = apply(tiny_dynamonet(dtype="mixed_bfloat16"), clips)
+    layer = tiny_dynamonet(dtype="mixed_bfloat16").motion_descriptor
+    assert layer.compute_dtype == "bfloat16"
     single = apply(tiny_dynamonet(), clips)
     for name in ("motion_filters", "next_frames"):
         # The forecast starts from the same weights.
@@ -276,6 +278,18 @@ def test_teacher_is_the_distance_to_the_solved_filters(model):
     assert evaluate(model, clips)["loss"] == pytest.approx(expected, rel=1e-3)
 
 
+def test_the_teacher_of_a_softmax_shows_the_solved_filters_themselves():
+    model = tiny_dynamonet(filter_source="generated", normalization="softmax")
+    weights = {"action_loss_weight": 0.0, "frame_loss_weight": 0.0}
+    compile_eagerly(model, **weights, teacher_weight=1.0)
+    clips = shifted_clips([(0, 1), (1, 0)])
+    made = apply(model, clips)["motion_filters"]
+    best = model.solver(clips / np.float32(255)).numpy()
+    best[:, :, 1, 1] += 1
+    expected = np.mean(np.sum((made - best) ** 2, axis=(2, 3, 4)))
+    assert evaluate(model, clips)["loss"] == pytest.approx(expected, rel=1e-3)
+
+
 def test_solved_network_has_nothing_to_teach_without_the_unseen_frame():
     model = tiny_dynamonet()
     weights = {"action_loss_weight": 0.0, "frame_loss_weight": 0.0}
@@ -295,6 +309,16 @@ def test_further_metrics_see_only_labelled_clips(model):
     compile_eagerly(model, metrics=[accuracy])
     results = evaluate(model, random_clips(4), np.array([2, -1, 0, -1]))
     assert results["own"] == results["accuracy"]
+    # Before and after they are built: no labels, no metric of labels.
+    assert "own" not in evaluate(model, random_clips(2))
+    other = compile_eagerly(tiny_dynamonet(), metrics=[accuracy])
+    assert "own" not in evaluate(other, random_clips(2))
+    history = other.fit(
+        *(random_clips(2), np.array([2, 0])),
+        validation_data=(random_clips(2),),
+        verbose=0,
+    ).history
+    assert "own" in history and "val_own" not in history and "val_loss" in history
 
 
 def test_config_is_complete():

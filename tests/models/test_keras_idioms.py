@@ -89,6 +89,7 @@ def test_an_own_training_step_is_told_to_give_the_clips():
         model.compute_loss(y=LABELS, y_pred=model(clips))
 
 
+@pytest.mark.long
 def test_a_dataset_may_not_know_the_shape_of_its_clips():
     clips, labels = random_clips(), LABELS
     known = tf.data.Dataset.from_tensor_slices((clips, labels)).batch(2)
@@ -187,7 +188,9 @@ def test_double_precision_trains():
     )
 
 
-@pytest.mark.parametrize("floatx", ["float64", "bfloat16"])
+@pytest.mark.parametrize(
+    "floatx", [pytest.param("float64", marks=pytest.mark.long), "bfloat16"]
+)
 def test_other_types_may_be_the_default_of_keras(floatx):
     if floatx == "bfloat16" and version("tensorflow").startswith("2.20."):
         pytest.skip("TensorFlow 2.20 hands no bfloat16 number to NumPy")
@@ -205,6 +208,7 @@ assert np.isfinite(float(losses["loss"])), losses
     )
 
 
+@pytest.mark.long
 def test_numbers_may_be_checked():
     run_python(
         "-c",
@@ -242,7 +246,9 @@ def run_litert(path, clips):
 @pytest.mark.parametrize(
     ("form", "name", "run", "segments"),
     [
-        ("tf_saved_model", "served", run_saved_model, 1),
+        pytest.param(
+            *("tf_saved_model", "served", run_saved_model, 1), marks=pytest.mark.long
+        ),
         pytest.param(
             *("tf_saved_model", "served", run_saved_model, 2), marks=pytest.mark.long
         ),
@@ -252,9 +258,13 @@ def run_litert(path, clips):
             "tiny.tflite",
             run_litert,
             2,
-            marks=pytest.mark.skipif(
-                keras.__version__.startswith("3.12."), reason="Keras has no such format"
-            ),
+            marks=[
+                pytest.mark.long,
+                pytest.mark.skipif(
+                    keras.__version__.startswith("3.12."),
+                    reason="Keras has no such format",
+                ),
+            ],
         ),
     ],
 )

@@ -1,6 +1,7 @@
 """A saved network is the same network, also for a process that knows only the file."""
 
 import re
+import zipfile
 
 import keras
 import numpy as np
@@ -108,6 +109,15 @@ def test_load_model_restores_or_leaves_the_compile_state(tmp_path):
     assert not load_model(str(path), compile=False).compiled
 
 
+def test_a_checkpoint_is_loaded_with_its_optimizer(trained_run):
+    code = f"""
+import keras_dynamonet
+model = keras_dynamonet.load_model({str(trained_run.run.last)!r})
+print(model.compiled, type(model.optimizer._learning_rate).__name__)
+"""
+    assert run_python("-c", code).split()[-2:] == ["True", "WarmupCosine"]
+
+
 def test_files_that_cannot_be_loaded_name_the_file_and_the_cure(tmp_path):
     missing = tmp_path / "missing.keras"
     with pytest.raises(UserError, match=re.escape(f"{missing}: no such model file")):
@@ -120,3 +130,11 @@ def test_files_that_cannot_be_loaded_name_the_file_and_the_cure(tmp_path):
     empty.write_bytes(b"PK\x05\x06" + bytes(18))  # A ZIP archive of nothing.
     with pytest.raises(UserError, match=re.escape(f"{empty}: cannot be loaded")):
         load_model(empty)
+    locked = tmp_path / "locked.keras"
+    with zipfile.ZipFile(locked, "w") as archive:
+        archive.writestr("config.json", "{}")
+    content = bytearray(locked.read_bytes())
+    content[content.index(b"PK\x01\x02") + 8] |= 1  # "encrypted"
+    locked.write_bytes(content)
+    with pytest.raises(UserError, match=re.escape(f"{locked}: cannot be loaded")):
+        load_model(locked)

@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 
+from keras_dynamonet.layers.filter_generator import FilterForecaster
 from keras_dynamonet.training.config import TrainConfig
 from keras_dynamonet.training.optimizers import make_optimizer
 
@@ -49,3 +50,15 @@ def test_clipping_bounds_the_whole_gradient():
 
 def test_zero_turns_clipping_off():
     assert make_optimizer(TrainConfig(clip_norm=0.0), 1).global_clipnorm is None
+
+
+def test_the_scale_of_the_forecast_does_not_decay():
+    config = TrainConfig(optimizer="sgd", weight_decay=0.1, warmup_epochs=0)
+    optimizer = make_optimizer(config, steps_per_epoch=4)
+    forecaster = FilterForecaster(5)
+    forecaster.build((None, 3, 5, 5, 1))
+    variables = forecaster.trainable_variables
+    before = forecaster.persistence.numpy()
+    optimizer.build(variables)
+    optimizer.apply([keras.ops.zeros_like(v) for v in variables], variables)
+    np.testing.assert_array_equal(forecaster.persistence, before)
