@@ -101,7 +101,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     replace_closed_streams()
     argv = sys.argv[1:] if argv is None else list(argv)
-    arguments = make_parser(argv).parse_args(argv)
+    arguments = _parse(argv)
     arguments.argv = argv
     accept_any_name()
     setup_logging(verbose=arguments.verbose)
@@ -120,6 +120,18 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         logging.getLogger(__name__).debug("The error in full:", exc_info=True)
         return fail(message, status=BAD_USAGE if isinstance(error, UsageError) else 1)
+
+
+def _parse(argv: list[str]) -> argparse.Namespace:
+    """Arguments in any order: argparse takes no VIDEO behind a flag behind RUN."""
+    parser = make_parser(argv)
+    arguments, left = parser.parse_known_args(argv)
+    videos = getattr(arguments, "videos", None)
+    if left and (videos is None or any(word.startswith("-") for word in left)):
+        parser.error(f"unrecognized arguments: {' '.join(left)}")
+    if left:
+        arguments.videos = [*videos, *left]
+    return arguments
 
 
 def command() -> NoReturn:

@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import dataclasses
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -198,10 +199,10 @@ def make_config(arguments: argparse.Namespace) -> TrainConfig:
     """
     settings: dict[str, Any] = {}
     if arguments.experiment is not None:
-        settings.update(experiment_settings(arguments.experiment))
+        _set(settings, experiment_settings(arguments.experiment))
     if arguments.config is not None:
-        settings.update(load_settings(arguments.config))
-    settings.update(given_settings(arguments), task=arguments.task)
+        _set(settings, load_settings(arguments.config))
+    _set(settings, {**given_settings(arguments), "task": arguments.task})
     if arguments.data is not None:
         settings["data"] = arguments.data
     # A file's run_dir is that of the run it comes from.
@@ -213,6 +214,14 @@ def make_config(arguments: argparse.Namespace) -> TrainConfig:
     if not config.data:
         raise UsageError("no videos named: give DATA, or --resume RUN.")
     return config
+
+
+def _set(settings: dict[str, Any], later: Mapping[str, Any]) -> None:
+    """Settings that count more: a rate of frames replaces a stride, and vice versa."""
+    for name, other in (("fps", "stride"), ("stride", "fps")):
+        if later.get(name) is not None and later.get(other) is None:
+            settings.pop(other, None)
+    settings.update(later)
 
 
 def _refuse_missing(config: TrainConfig) -> None:

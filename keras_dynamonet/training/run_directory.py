@@ -156,9 +156,17 @@ class RunDirectory:
             merged[kind] = [by_path[path] for path in sorted(by_path)]
         self.write_json(list_path, merged)
 
+    def read_environment(self) -> dict[str, Any]:
+        """The content of `environment.json`; nothing where there is no such file."""
+        if not self.environment.exists():
+            return {}
+        return json.loads(self.environment.read_text())
+
     def add_resumption(self, step: int, distribution: dict[str, Any]) -> None:
         """Notes in `environment.json` that the run goes on, where, and on what."""
-        document = json.loads(self.environment.read_text())
+        document = self.read_environment()
+        if not document:  # removed: a card must not take the rest for all of it
+            return
         started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         resumption = {"step": step, "started": started, "distribution": distribution}
         document.setdefault("resumed", []).append(resumption)

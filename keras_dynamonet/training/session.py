@@ -57,6 +57,12 @@ class Session:
     def __post_init__(self):
         self._clock = None if self.distribution.reads_ahead else DataClock()
 
+    @property
+    def is_finished(self) -> bool:
+        """Whether there is nothing left to train or to validate."""
+        state = self.state
+        return state.epoch >= self.config.epochs and state.unvalidated is None
+
     def fit(self, callbacks: Iterable[keras.callbacks.Callback] = ()) -> None:
         """Trains to the end of the last epoch.
 
@@ -70,6 +76,8 @@ class Session:
             NonFiniteLossError: If the loss becomes NaN or infinite.
             TrainingInterrupted: If a signal asks to stop.
         """
+        if self.is_finished:
+            return
         state, epochs, callbacks = self.state, self.config.epochs, list(callbacks)
         with self.distribution.stop_request() as stop:
             recorder = Recorder(

@@ -184,7 +184,7 @@ def resume(
         data = load_training_data(config)
         with _precision(config.precision), distribution.scope():
             model, state = load_checkpoint(run.last)
-            if data.train.fingerprint() != state.data_fingerprint:
+            if _has_changed(data, state, run):
                 raise UserError(
                     f"{config.data}: has changed since {run.path} was started, so the "
                     "run cannot go on as it began. Start a new one from its weights "
@@ -194,11 +194,20 @@ def resume(
             distribution.prepare_optimizer(model.optimizer)
             restore_optimizer(run.last, model)
         _check_agreement(distribution, config, data, state)
-        if distribution.is_main:
-            run.add_resumption(state.step, distribution.describe(config))
         spec = clip_spec(config, model)
         session = Session(config, run, data, model, spec, state, distribution)
+        if distribution.is_main and not session.is_finished:
+            run.add_resumption(state.step, distribution.describe(config))
         return _finish(session, callbacks)
+
+
+def _has_changed(data: TrainingData, state: RunState, run: RunDirectory) -> bool:
+    """Whether a run would train on other videos than it began with, or validate."""
+    if data.train.fingerprint() != state.data_fingerprint:
+        return True
+    before = run.read_environment().get("validation_fingerprint")
+    now = data.validation.fingerprint() if data.validation else None
+    return before is not None and before != now
 
 
 def _finish(

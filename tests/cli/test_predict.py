@@ -45,7 +45,8 @@ def test_a_model_is_needed(capsys):
 
 def test_whole_videos_and_folders(run, video, action_videos, capsys):
     folder = str(action_videos / "test" / "left")
-    assert main(["predict", run, video, folder, "--top", "2", "--json"]) == 0
+    # Flags may stand between the words.
+    assert main(["predict", run, "--top", "2", video, folder, "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["protocol"] == "the middle clip of a video, centre crop"
     paths = [entry["path"] for entry in document["videos"]]

@@ -42,6 +42,18 @@ def test_file_and_flags_have_the_last_word_over_an_experiment(tmp_path):
     assert (config.freeze, config.batch_size, config.epochs) == ("stage3", 32, 7)
 
 
+def test_a_rate_of_frames_and_a_stride_replace_each_other(tmp_path):
+    recipe = ("train", "videos", "--experiment", "kinetics-from-scratch")
+    assert (config_of(*recipe).stride, config_of(*recipe).fps) == (1, None)
+    config = config_of(*recipe, "--fps", "12")
+    assert (config.stride, config.fps) == (None, 12.0)
+    (tmp_path / "config.toml").write_text("fps = 10\n")
+    file = ("--config", str(tmp_path / "config.toml"))
+    assert config_of(*recipe, *file).fps == 10.0
+    config = config_of("train", "videos", *file, "--stride", "2")
+    assert (config.stride, config.fps) == (2, None)
+
+
 def test_another_runs_config_does_not_lead_into_that_run(tmp_path):
     TrainConfig(data="videos", run_dir="runs/old").save(tmp_path / "config.json")
     config = config_of("train", "--config", str(tmp_path / "config.json"))

@@ -5,12 +5,12 @@ import pytest
 from tests.fresh_process import run_python
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("task", "data", "on_two"),
     [
         ("frames", "train", "2"),
-        pytest.param("actions", "", "2,2", marks=pytest.mark.long),
+        ("actions", "", "2,2"),
     ],
 )
 def test_two_devices_train_as_one_does(task, data, on_two, action_videos, tmp_path):

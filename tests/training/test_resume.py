@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import keras
 import pytest
@@ -80,10 +81,14 @@ def test_run_stopped_in_validation_makes_up_for_it(
 
 
 def test_resume_of_a_finished_run_changes_nothing(trained_run):
-    before = trained_run.run.last.read_bytes()
-    result = resume(trained_run.run.path)
-    assert result.history == trained_run.history
-    assert trained_run.run.last.read_bytes() == before
+    def contents():
+        files = filter(Path.is_file, trained_run.run.path.rglob("*"))
+        return {file: file.read_bytes() for file in files}
+
+    before = contents()
+    assert trained_run.run.last in before
+    assert resume(trained_run.run.path).history == trained_run.history
+    assert contents() == before
 
 
 def test_resume_without_a_checkpoint_starts_from_the_beginning(
@@ -102,11 +107,12 @@ def test_resume_without_a_checkpoint_starts_from_the_beginning(
     assert started == [(config, True)]
 
 
-def test_resume_refuses_changed_data(trained_run, action_videos, tmp_path):
+@pytest.mark.parametrize("split", ["train", "validation"])
+def test_resume_refuses_changed_data(trained_run, action_videos, tmp_path, split):
     data = shutil.copytree(action_videos, tmp_path / "data")
     run = RunDirectory(shutil.copytree(trained_run.run.path, tmp_path / "run"))
     tiny_config(data, run.path).save(run.config)
-    write_action_videos(data / "train", videos=5)
+    write_action_videos(data / split, videos=5)
     with pytest.raises(UserError, match=f"has changed since {run.path} was started"):
         resume(run.path)
 
@@ -124,6 +130,7 @@ def test_results_without_a_checkpoint_are_not_thrown_away(trained_run, tmp_path)
     assert run.best.exists() and run.read_history()
 
 
+@pytest.mark.long
 def test_a_run_goes_on_from_another_folder(action_videos, tmp_path, monkeypatch):
     monkeypatch.chdir(action_videos.parent)
     run = RunDirectory(tmp_path / "run")

@@ -82,6 +82,8 @@ def test_the_list_of_videos_is_data_for_an_evaluation(earlier, tmp_path):
     names = ("run", "walk")
     train = Manifest(tmp_path, paths, [1, 0, -1], names)
     assert earlier.trained_on() is None
+    earlier.add_resumption(3, {})
+    assert not earlier.environment.exists()
     earlier.write_videos({"train": train, "validation": train.subset([1])})
     assert earlier.trained_on() == {str(tmp_path / path) for path in paths}
     read = load_manifest(earlier.videos, split="train", allow_missing=True)
