@@ -1,6 +1,8 @@
 """Several GPUs of one host on the TensorFlow backend."""
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -48,9 +50,15 @@ class MirroredDevices(Distribution):
         return self._strategy.scope()
 
     def prepare_optimizer(self, optimizer: keras.Optimizer) -> None:
-        """Clips the sum of all devices' gradients; Keras clips each device's share."""
+        """Clips the sum of all devices' gradients; Keras clips each device's share.
+
+        With scaled losses a step is left out if the gradients of any device overflow;
+        Keras asks the first one only.
+        """
         # Scaled losses of mixed_float16 wrap the optimizer that clips.
-        optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+        scaling, optimizer = optimizer, getattr(optimizer, "inner_optimizer", optimizer)
+        if scaling is not optimizer:
+            scaling.check_finite = _on_all_devices(scaling.check_finite)
         clip = optimizer._clip_gradients
 
         def clip_sum(gradients):
@@ -67,6 +75,17 @@ class MirroredDevices(Distribution):
         if config.sync_batch_norm:
             return "all clips of a step"
         return "the clips of each device"
+
+
+def _on_all_devices(check: Callable[[list], Any]) -> Callable[[list], Any]:
+    """A check of a device's gradients that fails if it fails on one of them."""
+
+    def check_all(gradients):
+        failed = tf.cast(tf.logical_not(check(gradients)), "float32")
+        context = tf.distribute.get_replica_context()
+        return tf.equal(context.all_reduce("SUM", failed), 0.0)
+
+    return check_all
 
 
 _strategies = {}
