@@ -143,6 +143,7 @@ class TrainingClips:
         return clip, self.manifest.labels[index]
 
     def _try_video(self, index: int, epoch: int, draws: int) -> np.ndarray | None:
+        unreadable = None
         for draw in range(draws):
             try:
                 return self._load_clip(index, self._rng(_CLIP, epoch, index, draw))
@@ -152,7 +153,9 @@ class TrainingClips:
                     break
                 if self.bad_files == "raise":
                     raise
-                self._bad_videos.add(index, error)
+                unreadable = error
+        if unreadable is not None:  # anywhere that was tried
+            self._bad_videos.add(index, unreadable)
         self._bad_videos.check()
         return None
 

@@ -81,6 +81,10 @@ class Recorder(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         state = self._state
+        if not self.epoch_is_over:  # a callback has ended it
+            self._save()
+            return
+        self._check_weights()
         if self._validation is not None:
             state.unvalidated = dict(logs)
             self.stop_if_requested()
@@ -91,7 +95,6 @@ class Recorder(keras.callbacks.Callback):
         score = epoch_score(logs)
         if state.best_score is None or score > state.best_score:
             state.best_score, state.best_epoch = score, epoch + 1
-            self._check_weights()
             if self._distribution.is_main:
                 with self._distribution.local():
                     save_for_inference(self._run.best, self.model)

@@ -106,11 +106,16 @@ class Session:
                     chain.on_train_begin()
                     chain.on_epoch_end(state.epoch, dict(state.unvalidated))
                     chain.on_train_end()
-                if state.step_in_epoch:
+                if state.step_in_epoch and not self._was_stopped:
                     self._fit_epochs(chain, state.epoch + 1)
-                if state.epoch < epochs:
+                # Keras forgets between two calls of `fit` that a callback has stopped.
+                if state.epoch < epochs and not self._was_stopped:
                     chain.set_params(self._params())
                     self._fit_epochs(chain, epochs)
+
+    @property
+    def _was_stopped(self) -> bool:
+        return getattr(self.model, "stop_training", False)
 
     def _fit_epochs(self, chain: keras.callbacks.CallbackList, epochs: int) -> None:
         """Goes on from `state`, in the middle of an epoch or not, up to `epochs`."""

@@ -43,7 +43,8 @@ class EventWriter:
         self._writer = RecordWriter(self._path)
         self._write(tf.compat.v1.Event(file_version="brain.Event:2"))
         start = tf.compat.v1.SessionLog(status=tf.compat.v1.SessionLog.START)
-        self._write(tf.compat.v1.Event(step=first_step, session_log=start))
+        # Readers drop what was written at this step, too.
+        self._write(tf.compat.v1.Event(step=first_step + 1, session_log=start))
 
     def __enter__(self) -> "EventWriter":
         return self

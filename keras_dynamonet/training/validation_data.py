@@ -63,8 +63,7 @@ def validation_dataset(
         manifest,
         spec,
         bad_files=bad_files,
-        # Of all videos, of which this process sees a part.
-        max_bad_share=max_bad_share / process_count,
+        max_bad_share=max_bad_share,
         bad_file_log=bad_file_log,
     )
     local_batch = local_batch_size(batch_size, process_count)

@@ -162,6 +162,7 @@ def test_policy_resample_tries_the_same_video_first(eight_videos, monkeypatch):
     clips = TrainingClips(eight_videos, SPEC, seed=0, bad_files="resample")
     _, label = clips(0)
     assert len(tried) == 3 and len(set(tried)) == 1
+    assert not clips._bad_videos._bad  # it gave a clip
     assert label == eight_videos.labels[tried[0]]
 
 

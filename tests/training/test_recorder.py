@@ -141,6 +141,16 @@ def test_request_at_an_epochs_end_stops_when_all_callbacks_know_of_it(run):
     assert (state.epoch, state.step_in_epoch, len(state.history)) == (1, 0, 1)
 
 
+def test_an_epoch_that_a_callback_ends_is_gone_on_with(run):
+    def stop(model):
+        model.stop_training = True
+
+    _, state = fit(run, events=[At(1, 1, stop)], epochs=3)
+    assert (state.step, state.step_in_epoch, len(state.history)) == (6, 2, 1)
+    model, saved = load_checkpoint(run.last)
+    assert saved == state
+
+
 def test_nan_loss_stops_and_names_the_step(run):
     poison = At(1, 1, lambda model: model.layers[0].bias.assign([np.nan, 0]))
     message = (
@@ -157,6 +167,9 @@ def test_weights_are_checked_before_they_are_saved(run):
     with pytest.raises(NonFiniteLossError, match="step 3, epoch 1: the weight .*bias"):
         fit(run, events=[poison], checkpoint_steps=3)
     assert not run.last.exists()
+    poison = At(0, 3, lambda model: model.layers[0].bias.assign([np.inf, np.inf]))
+    with pytest.raises(NonFiniteLossError, match="step 4, epoch 1: the weight .*bias"):
+        fit(run, events=[poison])
 
 
 def test_best_epoch_is_the_one_with_the_highest_score(run):

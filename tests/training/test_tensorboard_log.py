@@ -33,7 +33,7 @@ def test_scalars_and_pictures_are_written(tmp_path):
         writer.picture("frames", pixels, step=4)
     version, start, scalar, picture = read_events(tmp_path / "log")
     assert version.file_version == "brain.Event:2"
-    assert start.step == 3
+    assert start.step == 4  # what was written at step 3 stays
     assert start.session_log.status == tf.compat.v1.SessionLog.START
     assert scalar.summary.value[0].simple_value == 2.5
     image = picture.summary.value[0].image
