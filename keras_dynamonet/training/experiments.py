@@ -12,7 +12,9 @@ from keras_dynamonet.training.config import TrainConfig
 
 EXPERIMENTS = {
     # Hara et al., CVPR 2018, and the published code: 16 consecutive frames, batches of
-    # 128, SGD. `dynamonet train kinetics.csv --video-root kinetics --experiment ...`
+    # 128, SGD. Its weight decay of 1e-3 goes through the momentum of 0.9, which makes
+    # it ten times as strong as one that stands apart from the gradient, as here.
+    # `dynamonet train kinetics.csv --video-root kinetics --experiment ...`
     "kinetics-from-scratch": TrainConfig(
         preset="resnext101-16f",
         stride=1,
@@ -20,7 +22,7 @@ EXPERIMENTS = {
         batch_size=128,
         optimizer="sgd",
         learning_rate=0.1,
-        weight_decay=1e-3,
+        weight_decay=1e-2,
         warmup_epochs=0.0,
     ),
     # The same authors' options for HMDB51 and UCF101: only the last stage and the heads
@@ -32,7 +34,7 @@ EXPERIMENTS = {
         batch_size=128,
         optimizer="sgd",
         learning_rate=1e-3,
-        weight_decay=1e-5,
+        weight_decay=1e-4,  # theirs is 1e-5, through the momentum
         warmup_epochs=0.0,
         freeze="stage3",
         frozen_norm="adapting",
