@@ -128,7 +128,7 @@ def compare_accuracy(
         trained: The network that the artefacts come from.
         artefacts: The artefacts, each with its sidecar.
         manifest: The videos, labelled with the classes of the network.
-        names: What the comparisons call the artefacts (default: their file names).
+        names: What the comparisons call the artefacts (default: as an export does).
         progress: Called with what computes, and videos done and in all.
         on_error: Called with an artefact that cannot be judged and the reason; the
             others are. Default: the error is raised.

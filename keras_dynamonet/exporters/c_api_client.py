@@ -47,6 +47,7 @@ class ServedModel:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
+            env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
         )
         try:
             self.modules = self._receive()["modules"]

@@ -107,6 +107,7 @@ class Library:
             "TF_Dim": (ctypes.c_int64, [Pointer, ctypes.c_int]),
             "TF_TensorByteSize": (ctypes.c_size_t, [Pointer]),
             "TF_StringInit": (None, [Pointer]),
+            "TF_StringDealloc": (None, [Pointer]),
             "TF_StringCopy": (None, [Pointer, ctypes.c_char_p, ctypes.c_size_t]),
             "TF_SessionRun": (
                 None,
@@ -231,6 +232,15 @@ class Session:
             start += length
         return tensor
 
+    def delete_tensor(self, tensor):
+        """Gives the memory of a tensor back, with what its strings hold."""
+        library = self.library
+        if library.TF_TensorType(tensor) == STRING:
+            address = library.TF_TensorData(tensor)
+            for place in range(library.TF_TensorByteSize(tensor) // STRING_BYTES):
+                library.TF_StringDealloc(address + STRING_BYTES * place)
+        library.TF_DeleteTensor(tensor)
+
     def _read(self, tensor):
         library = self.library
         shape = [
@@ -250,6 +260,14 @@ def answer(session, request, stream):
         tensors.append(
             session.make_tensor(description, _read_data(description, stream))
         )
+    try:
+        return _run(session, request, tensors)
+    finally:
+        for tensor in tensors:
+            session.delete_tensor(tensor)
+
+
+def _run(session, request, tensors):
     names = [description["tensor"] for description in request["inputs"]]
 
     def once():
@@ -259,8 +277,6 @@ def answer(session, request, stream):
     differing = _repeat(
         once, outputs, request.get("repeat", 1) - 1, request.get("threads", 1)
     )
-    for tensor in tensors:
-        session.library.TF_DeleteTensor(tensor)
     header = {"outputs": [description for description, _ in outputs]}
     return {**header, "differing": differing}, [data for _, data in outputs]
 

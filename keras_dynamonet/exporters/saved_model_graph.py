@@ -5,8 +5,9 @@ clip (uint8) -> cast -> pixels (float32) -> network -> outputs
 frames (JPEG) -> decode -> cast ----------> network, same weights -> outputs
 ```
 
-The graph is flat, without functions: TensorFlow copies its library of functions in
-every pass of its optimiser, with the weights in them. A server loads a flat graph in a
+The graph is flat, without functions but those of the loop that decodes pictures:
+TensorFlow copies its library of functions in every pass of its optimiser, with the
+weights that are in them. A server loads a flat graph in a
 third of the time and starts to answer in half.
 """
 

@@ -93,7 +93,7 @@ class VideoSource:
 
 
 def open_run(run: str | os.PathLike) -> "TrainedModel":
-    """Loads a trained network for an export.
+    """Loads a trained network for an export, which Keras computes on the CPU.
 
     Args:
         run: The folder of a run, a `.keras` file, or the name of a model that comes
@@ -105,7 +105,22 @@ def open_run(run: str | os.PathLike) -> "TrainedModel":
     from keras_dynamonet.training.trained_model import load_trained_model
 
     require_tensorflow_backend()
+    _keep_to_the_cpu()
     return load_trained_model(run)
+
+
+def _keep_to_the_cpu() -> None:
+    """Hides GPUs from TensorFlow, before it begins.
+
+    It would take all of their memory, which engines need, and round what artefacts are
+    compared with to TensorFloat-32.
+    """
+    import tensorflow as tf
+
+    try:
+        tf.config.set_visible_devices([], "GPU")
+    except RuntimeError:  # somebody has computed with them already
+        tf.config.experimental.enable_tensor_float_32_execution(False)
 
 
 def make_source(

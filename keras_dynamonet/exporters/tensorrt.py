@@ -155,7 +155,7 @@ def export_tensorrt(
 
     def load(path):
         if not here:
-            return _onnx_runner(state["model"])
+            return _onnx_runner(state["model"], machine)
         check_fits(path, state["record"], machine)
         runner = TensorRTRunner(path.read_bytes(), state["record"], tensorrt)
         return memory.enter_context(runner), runner.name
@@ -324,10 +324,12 @@ def _read_timing_cache(config, path):
     return cache
 
 
-def _onnx_runner(model):
+def _onnx_runner(model, machine):
     """The ONNX model itself, where the engine cannot run."""
     with temporary_folder() as folder:
         path = folder / "model.onnx"
         path.write_bytes(model)
         run, runtime = onnx_exporter.load_runner(path)
-    return run, f"{runtime} (the engine's ONNX model; {NOT_RUN}: no GPU)"
+    capability = machine.compute_capability
+    why = f"this GPU has {capability}" if capability else "no GPU"
+    return run, f"{runtime} (the engine's ONNX model; {NOT_RUN}: {why})"

@@ -6,7 +6,7 @@ import platform
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
-from keras_dynamonet.errors import MissingExtraError, UserError
+from keras_dynamonet.errors import MissingExtraError, UserError, first_line
 from keras_dynamonet.exporters.artefact import check_belongs
 from keras_dynamonet.exporters.sidecar import (
     ARTEFACT_KEYS,
@@ -113,7 +113,9 @@ def check_fits(path: str | os.PathLike, record: EngineRecord, machine: Machine) 
         "Export again on this machine: dynamonet export RUN --format tensorrt "
         f"{flavour}--precision {record.precision}"
     )
-    if record.platform not in ("", machine.platform):
+    # Engines of TensorRT-RTX run on Windows and on Linux.
+    bound = record.flavour == "tensorrt" and bool(record.platform)
+    if bound and record.platform != machine.platform:
         raise UserError(
             f"{path}: was built on {record.platform}, this is {machine.platform}. "
             f"{again}."
@@ -141,7 +143,10 @@ def _compute_capability():
         from cuda.bindings import runtime as cuda
     except ImportError:
         return None, 'CUDA\'s Python bindings are missing: pip install "cuda-bindings"'
-    error, count = cuda.cudaGetDeviceCount()
+    try:
+        error, count = cuda.cudaGetDeviceCount()
+    except RuntimeError as error:  # of older bindings, without a driver
+        return None, first_line(str(error))
     if error != cuda.cudaError_t.cudaSuccess:
         return None, f"CUDA finds no usable driver ({error.name})"
     if not count:

@@ -45,13 +45,8 @@ class TensorRT:
     def make_logger(self):
         """A logger of TensorRT that hands messages on to Python's."""
         trt = self.module
-        levels = {
-            trt.ILogger.Severity.INTERNAL_ERROR: logging.ERROR,
-            trt.ILogger.Severity.ERROR: logging.ERROR,
-            trt.ILogger.Severity.WARNING: logging.DEBUG,
-            trt.ILogger.Severity.INFO: logging.DEBUG,
-            trt.ILogger.Severity.VERBOSE: logging.DEBUG,
-        }
+        severities = trt.ILogger.Severity
+        errors = severities.INTERNAL_ERROR, severities.ERROR
 
         class Bridge(trt.ILogger):
             def __init__(self):
@@ -59,9 +54,11 @@ class TensorRT:
                 self.errors = []
 
             def log(self, severity, message):
-                if levels[severity] == logging.ERROR:
+                if severity in errors:
                     self.errors.append(message)
-                _logger.debug("%s", message)
+                # Of two models of GPUs with one capability: for users, not for us.
+                foreign = "different models of devices" in message
+                _logger.log(logging.WARNING if foreign else logging.DEBUG, message)
 
         return Bridge()
 

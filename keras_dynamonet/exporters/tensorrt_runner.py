@@ -68,11 +68,12 @@ class TensorRTRunner:
         if self._engine is None:
             reason = first_line("".join(self._logger.errors[-1:]))
             raise UserError(f"{tensorrt.flavour} cannot load the engine: {reason}")
-        self._context = self._engine.create_execution_context()
+        self._context = self._make_context(tensorrt.flavour)
         if self._context is None:
+            reason = first_line("".join(self._logger.errors[-1:]))
             raise UserError(
-                f"{tensorrt.flavour} has no room on the GPU to run the engine. Build "
-                "it with a smaller --max-batch."
+                f"{tensorrt.flavour} cannot run the engine on this GPU: {reason}. If "
+                "it has no room, build it with a smaller --max-batch."
             )
         self._inputs, self._outputs = [], []
         for index in range(self._engine.num_io_tensors):
@@ -156,8 +157,22 @@ class TensorRTRunner:
     def close(self) -> None:
         """Gives the memory of the GPU back. May be called again."""
         self._taken.close()
+        self._memory.clear()
+        self._context = self._engine = self._runtime = None
+
+    def _make_context(self, flavour):
+        if flavour != "tensorrt_rtx":
+            return self._engine.create_execution_context()
+        # Left to itself TensorRT-RTX computes with other kernels while it compiles
+        # those of a new shape: what is compared would not be what serves later.
+        config = self._engine.create_runtime_config()
+        strategies = self._trt.DynamicShapesKernelSpecializationStrategy
+        config.dynamic_shapes_kernel_specialization_strategy = strategies.EAGER
+        return self._engine.create_execution_context(config)
 
     def _check(self, clips):
+        if self._engine is None:
+            raise UserError("The engine is closed. Open it again.")
         least, _, most = self._record.batches
         _, *shape = self._engine.get_tensor_shape(INPUT)
         if not least <= len(clips) <= most:

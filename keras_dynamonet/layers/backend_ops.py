@@ -59,7 +59,7 @@ def gpu_is_visible() -> bool:
     if backend == "tensorflow":
         import tensorflow as tf
 
-        return bool(tf.config.list_physical_devices("GPU"))
+        return bool(tf.config.get_visible_devices("GPU"))
     if backend == "jax":
         import jax
 

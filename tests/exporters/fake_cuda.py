@@ -114,8 +114,8 @@ def fake_tensorrt(cuda, compute, shapes):
     """
 
     class Context:
-        def __init__(self):
-            self.addresses, self.shape = {}, None
+        def __init__(self, config):
+            self.addresses, self.shape, self.config = {}, None, config
 
         def set_input_shape(self, name, shape):
             assert name == "clip"
@@ -155,8 +155,11 @@ def fake_tensorrt(cuda, compute, shapes):
         def get_tensor_dtype(self, name):
             return shapes[name][1]
 
-        def create_execution_context(self):
-            return Context()
+        def create_runtime_config(self):
+            return SimpleNamespace()
+
+        def create_execution_context(self, config=None):
+            return Context(config)
 
     class Logger:
         def __init__(self):
@@ -179,6 +182,7 @@ def fake_tensorrt(cuda, compute, shapes):
         module=SimpleNamespace(
             Runtime=Runtime,
             TensorIOMode=SimpleNamespace(INPUT="in"),
+            DynamicShapesKernelSpecializationStrategy=SimpleNamespace(EAGER="eager"),
             nptype=np.dtype,
         ),
     )

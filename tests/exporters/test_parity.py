@@ -19,6 +19,7 @@ from keras_dynamonet.exporters.parity_report import (
     to_markdown,
     write_parity,
 )
+from keras_dynamonet.exporters.tensorrt_engine import Machine
 
 RNG = np.random.default_rng(0)
 PROBABILITIES = RNG.dirichlet(np.ones(4), size=40)
@@ -316,7 +317,10 @@ def test_reports_tell_an_engine_from_its_onnx_model(tmp_path, monkeypatch, capsy
     tensorrt = pytest.importorskip("keras_dynamonet.exporters.tensorrt")
     loaded = (None, "onnxruntime 1.23.2")
     monkeypatch.setattr(tensorrt.onnx_exporter, "load_runner", lambda path: loaded)
-    _, stand_in = tensorrt._onnx_runner(b"")
+    _, stand_in = tensorrt._onnx_runner(b"", Machine({}, None, "no driver"))
+    _, other = tensorrt._onnx_runner(b"", Machine({}, "8.9"))
+    assert stand_in.endswith("has not run: no GPU)")
+    assert other.endswith("has not run: this GPU has 8.9)")
     outputs = {"motion_filters": PROBABILITIES}
     few = [b"same"] * 40
     reports = [

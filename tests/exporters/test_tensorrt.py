@@ -189,11 +189,13 @@ def test_engines_that_fit_are_accepted():
 
 
 def test_engines_stay_on_their_platform():
-    record = replace(RECORD, platform="Linux x86_64")
-    fitting = Machine({"tensorrt_rtx": "1.7"}, "8.9", platform="Linux x86_64")
+    record = replace(RECORD, flavour="tensorrt", platform="Linux x86_64")
+    versions = {"tensorrt": "1.7", "tensorrt_rtx": "1.7"}
+    fitting = Machine(versions, "8.9", platform="Linux x86_64")
     check_fits("model.engine", record, fitting)
     other = replace(fitting, platform="Windows AMD64")
-    message = "built on Linux x86_64, this is Windows.*--flavour tensorrt_rtx --precis"
+    check_fits("model.engine", replace(record, flavour="tensorrt_rtx"), other)
+    message = "built on Linux x86_64, this is Windows.*--flavour tensorrt --precision"
     with pytest.raises(UserError, match=message):
         check_fits("model.engine", record, other)
 

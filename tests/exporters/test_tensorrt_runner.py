@@ -57,6 +57,18 @@ def test_everything_is_given_back():
     run.close()
     run.close()
     assert not cuda.memory and not cuda.handles
+    with pytest.raises(UserError, match="The engine is closed"):
+        run(make_clips(2))
+
+
+def test_engines_for_any_shape_wait_for_the_kernels_of_theirs():
+    """TensorRT-RTX compiles them in the background unless told otherwise."""
+    tensorrt = fake_tensorrt(cuda := FakeCuda(), compute, SHAPES)
+    tensorrt.flavour = "tensorrt_rtx"
+    with TensorRTRunner(b"engine", RECORD, tensorrt, cuda=cuda) as run:
+        config = run._context.config
+        assert config.dynamic_shapes_kernel_specialization_strategy == "eager"
+        assert run(make_clips(2))["logits"].shape == (2, 3)
 
 
 def test_clips_that_do_not_fit_are_refused():

@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 
@@ -55,6 +56,19 @@ def test_temporal_is_mean_and_maximum_of_two_convolutions():
 )
 def test_is_a_sound_layer(arguments, tmp_path):
     check_layer(MotionDescriptor, arguments, random((2, 4, 3, 3, 1)), tmp_path)
+
+
+def test_taps_are_standardised_in_full_precision():
+    taps = (1 + 1e-4 * random((2, 4, 3, 3, 1))).astype("float32")
+    outputs = []
+    for dtype in ("float32", "mixed_bfloat16"):
+        layer = MotionDescriptor("flatten", dtype=dtype)
+        layer.build(taps.shape)
+        layer.standardize.moving_mean.assign(np.ones(9))
+        layer.standardize.moving_variance.assign(np.full(9, 1e-8))
+        outputs.append(keras.ops.convert_to_numpy(layer(taps)).astype("float32"))
+    assert np.abs(outputs[0]).max() > 0.1
+    np.testing.assert_allclose(*outputs, rtol=1e-2, atol=1e-2)
 
 
 def test_unknown_head_raises():
