@@ -8,8 +8,10 @@ import re
 
 _GRAPH_NODES = re.compile(
     r"\[\[\{\{.*\}\}\]\]\s*$|\{\{.*?\}\} |^Graph execution error:"
+    r"|^Detected at node .*|^<stack traces unavailable>|^  +File .*|^    .*"
 )
-"""What TensorFlow puts around a message: `[[{{function_node f}}{{node x}}]]`."""
+"""What TensorFlow puts around a message: `[[{{function_node f}}{{node x}}]]`, and the
+places in Python where the node was made."""
 
 
 class UserError(ValueError):
@@ -60,6 +62,8 @@ def first_line(text: str) -> str:
     'no picture'
     >>> first_line("Graph execution error:\\n\\n{{function_node f}} no memory")
     'no memory'
+    >>> first_line("Detected at node x defined at:\\n  File f.py, line 1\\nno file")
+    'no file'
     """
     lines = (_GRAPH_NODES.sub("", line).strip() for line in text.splitlines())
     return next(filter(None, lines), "no reason given")

@@ -16,6 +16,8 @@ _OF_RUNS = (
     "keras_dynamonet.training.fine_tuning",
 )
 """Modules that register what the optimizer of a run is made of."""
+_OF_ARCHIVES = RuntimeError, NotImplementedError
+"""What `zipfile` raises for encrypted entries and unknown compression."""
 
 
 def load_model(path: str | os.PathLike, compile: bool = True) -> keras.Model:
@@ -52,9 +54,10 @@ def load_model(path: str | os.PathLike, compile: bool = True) -> keras.Model:
         return keras.saving.load_model(path, compile=compile)
     except (
         *(zipfile.BadZipFile, zlib.error),
-        # Among them what `zipfile` says of compression and encryption.
         *(KeyError, OSError, RuntimeError, TypeError, ValueError),
     ) as error:
+        if isinstance(error, RuntimeError) and type(error) not in _OF_ARCHIVES:
+            raise  # of JAX and PyTorch, e.g. for want of memory
         reason = first_line(str(error) or type(error).__name__)
         message = f"{path}: cannot be loaded as a model: {reason[:200]}"
         raise UserError(message) from error

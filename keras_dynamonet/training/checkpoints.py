@@ -18,6 +18,7 @@ import numpy as np
 
 from keras_dynamonet.errors import UserError
 from keras_dynamonet.files import atomic_path
+from keras_dynamonet.models.loading import load_model
 
 STATE_MEMBER = "training_state.json"
 
@@ -93,7 +94,7 @@ def load_checkpoint(path: Path) -> tuple[keras.Model, RunState]:
         UserError: If the file is missing, broken, or holds a model without a run.
     """
     document = _read_state(path)
-    model = keras.saving.load_model(path, compile=False)
+    model = load_model(path, compile=False)
     for variable, value in zip(_random_state(model), document["random"], strict=True):
         variable.assign(np.asarray(value, "int64").astype(variable.dtype))
     return model, RunState(**document["run"])

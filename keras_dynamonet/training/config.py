@@ -264,7 +264,7 @@ class TrainConfig:
         None, "running", "steps between checkpoints; default: every epoch"
     )
     workers: int | None = setting(
-        None, "running", "threads that read videos; default: one a core"
+        None, "running", "threads that read videos; default: one a core, at most 16"
     )
     data_service: str | None = setting(
         None,
@@ -360,6 +360,8 @@ class TrainConfig:
             for name, (needed, value) in needs.items()
             if getattr(self, name) != defaults[name] and getattr(self, needed) != value
         }
+        if self.frozen_norm != defaults["frozen_norm"] and self.freeze == "none":
+            idle["frozen_norm"] = "freeze=STAGE"
         if self.task == "frames" and self.loss_weighting == "warm_up":
             idle["loss_weighting"] = "a loss of actions, which warm_up lets grow in"
         return idle

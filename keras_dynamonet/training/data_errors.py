@@ -8,13 +8,14 @@ import tensorflow as tf
 from keras_dynamonet.data.bad_files import BadFileLog
 from keras_dynamonet.errors import UserError, first_line
 
-_OF_FILES_AND_SERVERS = (
-    tf.errors.NotFoundError,
-    tf.errors.PermissionDeniedError,
+_OF_DATA = (
     tf.errors.DataLossError,
+    tf.errors.PermissionDeniedError,
     tf.errors.UnavailableError,
 )
-"""What a data service says of shards that its workers cannot read, or of its end."""
+_NO_FILE = "No such file or directory"
+"""What a data service says of shards that its workers cannot read, or of its end. Other
+errors that "do not find" something are of kernels, e.g. for want of memory."""
 
 
 @contextlib.contextmanager
@@ -28,6 +29,6 @@ def original_errors(bad_files: BadFileLog) -> Iterator[None]:
         yield
     except tf.errors.OpError as error:
         bad_files.raise_if_failed()
-        if isinstance(error, _OF_FILES_AND_SERVERS):
+        if isinstance(error, _OF_DATA) or _NO_FILE in str(error):
             raise UserError(first_line(str(error))) from error
         raise

@@ -22,7 +22,8 @@ class Machines:
     """What a run is computed on. It can change when the run is resumed.
 
     Args:
-        devices: Devices of each process. Default: one, or with `coordinator` all.
+        devices: Devices of each process. Default: one, or with `coordinator` those that
+            JAX takes: all, under SLURM and Open MPI one.
         coordinator: `host:port` of process 0 for several processes, or `"auto"` to find
             it as JAX does from SLURM, Open MPI or Kubernetes.
         processes: Number of processes; found like the coordinator if not given.

@@ -167,7 +167,7 @@ DynamoNet with {model["parameters"]:,} parameters.
 - Motion filters: {model["kernel_size_px"]} x {model["kernel_size_px"]} pixels, {
         model["filter_source"]
     }
-- Classes: {classes or "none: learnt from frames alone"}
+- Classes: {classes}
 - File: `{model["file"]}`
 - SHA-256: `{model["sha256"]}`
 """

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import keras
 
 from keras_dynamonet.errors import UserError
+from keras_dynamonet.layers.backend_ops import num_replicas
 from keras_dynamonet.models.dynamonet import DynamoNet
 from keras_dynamonet.models.presets import PRESETS
 from keras_dynamonet.training.config import TrainConfig
@@ -134,7 +135,8 @@ def compile_model(
     """
     until = None if config.freeze == "none" else config.freeze
     freeze(model, until, batch_norm=config.frozen_norm)
-    if config.sync_batch_norm and keras.backend.backend() == "tensorflow":
+    several = keras.backend.backend() == "tensorflow" and num_replicas() > 1
+    if config.sync_batch_norm and several:  # one device has the faster kernel
         synchronise_batch_norm(model)
     scales = None
     if config.layer_decay < 1:
@@ -210,11 +212,11 @@ def _from_preset(config: TrainConfig, class_names: Sequence[str] | None) -> kera
     preset = config.preset or DEFAULT_PRESET
     if preset not in PRESETS:
         raise UserError(f"`--preset {preset}` is unknown. Known: {', '.join(PRESETS)}.")
-    arguments, backbone = _arguments(config)
-    if config.task == "frames":
-        # Solved filters have no weights: frames alone would teach the backbone nothing.
-        arguments.setdefault("filter_source", "generated")
     try:
+        arguments, backbone = _arguments(config)
+        if config.task == "frames":
+            # Solved filters have no weights: frames alone would teach no backbone.
+            arguments.setdefault("filter_source", "generated")
         return DynamoNet.from_preset(
             preset,
             num_classes=len(class_names) if class_names else 1,
@@ -233,20 +235,20 @@ def _like(
 ) -> keras.Model:
     """A model of the same architecture for other classes, frames or arguments."""
     settings = trained.model.get_config()
-    arguments, backbone = _arguments(config)
-    if config.size is not None:
-        backbone["size"] = config.size
-    settings["backbone"]["config"].update(backbone)
-    settings.update(
-        arguments,
-        num_classes=len(class_names) if class_names else 1,
-        class_names=list(class_names) if class_names else None,
-        name=None,
-        dtype=None,
-        **_pace(config, fps=trained.spec.fps, stride=trained.spec.stride),
-    )
-    settings["backbone"]["config"]["dtype"] = None  # that of the new run
     try:
+        arguments, backbone = _arguments(config)
+        if config.size is not None:
+            backbone["size"] = config.size
+        settings["backbone"]["config"].update(backbone)
+        settings.update(
+            arguments,
+            num_classes=len(class_names) if class_names else 1,
+            class_names=list(class_names) if class_names else None,
+            name=None,
+            dtype=None,
+            **_pace(config, fps=trained.spec.fps, stride=trained.spec.stride),
+        )
+        settings["backbone"]["config"]["dtype"] = None  # that of the new run
         return DynamoNet.from_config(settings)
     except (TypeError, ValueError) as error:
         raise UserError(f"The model cannot be built: {error}") from error

@@ -184,9 +184,10 @@ def resume(
         data = load_training_data(config)
         with _precision(config.precision), distribution.scope():
             model, state = load_checkpoint(run.last)
-            if _has_changed(data, state, run):
+            changed = _changed_data(config, data, state, run)
+            if changed is not None:
                 raise UserError(
-                    f"{config.data}: has changed since {run.path} was started, so the "
+                    f"{changed}: has changed since {run.path} was started, so the "
                     "run cannot go on as it began. Start a new one from its weights "
                     f"with --init {run.path}."
                 )
@@ -201,13 +202,17 @@ def resume(
         return _finish(session, callbacks)
 
 
-def _has_changed(data: TrainingData, state: RunState, run: RunDirectory) -> bool:
-    """Whether a run would train on other videos than it began with, or validate."""
+def _changed_data(
+    config: TrainConfig, data: TrainingData, state: RunState, run: RunDirectory
+) -> str | None:
+    """What a run would train or validate on that is other than when it began."""
     if data.train.fingerprint() != state.data_fingerprint:
-        return True
-    before = run.read_environment().get("validation_fingerprint")
+        return " or ".join(filter(None, (config.data, config.unlabelled)))
     now = data.validation.fingerprint() if data.validation else None
-    return before is not None and before != now
+    # Runs of a time when it was not noted go on.
+    if run.read_environment().get("validation_fingerprint", now) != now:
+        return config.validation or config.data
+    return None
 
 
 def _finish(

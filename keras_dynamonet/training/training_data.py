@@ -80,7 +80,10 @@ def load_training_data(config: TrainConfig) -> TrainingData:
                 "No videos to validate on: the best epoch is that of the training loss"
             )
     if config.unlabelled is not None:
-        train = train.concat(load_manifest(config.unlabelled, labelled=False))
+        unlabelled = load_manifest(
+            config.unlabelled, labelled=False, video_root=config.video_root
+        )
+        train = train.concat(unlabelled)
     return TrainingData(train, validation if len(validation) else None)
 
 

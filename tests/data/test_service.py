@@ -3,6 +3,7 @@ import pytest
 
 tf = pytest.importorskip("tensorflow")
 
+from keras_dynamonet.cli.failures import describe_failure  # noqa: E402
 from keras_dynamonet.data.bad_files import BadFileLog  # noqa: E402
 from keras_dynamonet.data.clip_sampling import ClipSpec  # noqa: E402
 from keras_dynamonet.data.clip_sources import TrainingClips  # noqa: E402
@@ -79,19 +80,26 @@ def test_workers_find_the_shards_from_another_folder(packed, tmp_path, monkeypat
     assert load(0)[0].shape == (SPEC.frames_per_clip, 16, 16, 3)
 
 
-@pytest.mark.parametrize(
-    ("error", "raised"),
-    [(tf.errors.DataLossError, UserError), (tf.errors.InvalidArgumentError, None)],
-)
-def test_what_a_service_says_of_a_file_is_one_line(error, raised):
-    error = error(None, None, "Graph execution error:\n\ncorrupted record at 0\nmore")
+def test_a_shard_that_a_service_cannot_read_is_one_line(tmp_path):
+    gone = tf.data.Dataset.range(1).map(lambda _: tf.io.read_file(f"{tmp_path}/gone"))
+    step = tf.function(lambda iterator: next(iterator))
     with (
-        pytest.raises(raised or type(error), match="corrupted record at 0") as caught,
+        pytest.raises(UserError, match="gone; No such file or directory") as caught,
+        original_errors(BadFileLog()),
+    ):
+        step(iter(gone))
+    assert "\n" not in str(caught.value) and "node" not in str(caught.value)
+
+
+def test_what_a_kernel_does_not_find_is_no_file():
+    """TensorFlow's words where the memory of a GPU does not suffice for cuDNN."""
+    error = tf.errors.NotFoundError(None, None, "No algorithm worked!\nALLOC_FAILED")
+    with (
+        pytest.raises(tf.errors.NotFoundError) as caught,
         original_errors(BadFileLog()),
     ):
         raise error
-    if raised:
-        assert str(caught.value) == "corrupted record at 0"
+    assert "the memory does not suffice" in describe_failure(caught.value)
 
 
 def test_samples_are_functions_of_seed_and_number(packed):

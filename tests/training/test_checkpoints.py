@@ -117,6 +117,15 @@ def test_broken_state(tmp_path):
         load_checkpoint(tmp_path / "last.keras")
 
 
+def test_a_broken_network_in_a_checkpoint(checkpoint, tmp_path):
+    broken = tmp_path / "last.keras"
+    with zipfile.ZipFile(checkpoint[0]) as old, zipfile.ZipFile(broken, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, "{" if name == "config.json" else old.read(name))
+    with pytest.raises(UserError, match="last.keras: cannot be loaded as a model"):
+        load_checkpoint(broken)
+
+
 def test_failed_write_leaves_the_old_checkpoint(checkpoint, tmp_path, monkeypatch):
     path, state, _, model = checkpoint
     copy = tmp_path / "last.keras"

@@ -70,6 +70,7 @@ def test_users_are_told_what_frames_alone_teach(options, told, caplog):
         ("loss_warmup_epochs", 2.0, {"loss_weighting": "warm_up"}),
         ("momentum", 0.5, {"optimizer": "sgd"}),
         ("learning_rate_batch", 8, {"scale_learning_rate": "linear"}),
+        ("frozen_norm", "adapting", {"freeze": "stage1"}),
     ],
 )
 def test_users_are_told_of_settings_without_effect(name, value, needed, caplog):
@@ -208,7 +209,9 @@ def test_unknown_preset():
         build_model(config, ["a", "b"])
 
 
-@pytest.mark.parametrize("model", [{"kernel_size": 4}, {"colour": 1}])
+@pytest.mark.parametrize(
+    "model", [{"kernel_size": 4}, {"colour": 1}, {"backbone": "nano"}]
+)
 def test_bad_model_arguments(model, source):
     for init in (None, str(source[0])):
         config = tiny_config("data", "run", model=model, init=init)
