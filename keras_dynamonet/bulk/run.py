@@ -1,7 +1,8 @@
 """Running a bulk inference to its end, on one engine or the other."""
 
+import functools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from keras_dynamonet.bulk import ENGINES
@@ -15,7 +16,7 @@ from keras_dynamonet.bulk.output import (
 )
 from keras_dynamonet.bulk.ray_engine import import_ray, run_on_ray
 from keras_dynamonet.bulk.table import import_pyarrow
-from keras_dynamonet.bulk.worker import PartResult, PartWriter, check_model
+from keras_dynamonet.bulk.worker import PartResult, PartWriter
 from keras_dynamonet.data.manifest import Manifest
 from keras_dynamonet.data.places import local_folder
 from keras_dynamonet.errors import UserError
@@ -81,16 +82,21 @@ def run_bulk(
             "ray."
         )
     began, out = time.monotonic(), local_folder(out)
-    # Before anything is replaced.
+    # Before anything is replaced: what cannot be done leaves the former output alone.
+    # Whether Ray's workers can load the model, on their GPUs, they find out themselves.
     if engine == "ray":
         import_ray()
-    check_model(job)
+        write = functools.partial(
+            run_on_ray, job, out, workers=workers, threads=threads or 1
+        )
+    else:
+        write = functools.partial(map, PartWriter(job, out, threads=threads))
     open_output(out, job_identity(job, manifest), overwrite=overwrite)
     num_parts = job.num_parts(len(manifest))
     missing = missing_parts(out, num_parts)
     done = len(manifest) - sum(len(job.part_range(k, len(manifest))) for k in missing)
     seen = set()
-    for result in _results(engine, job, manifest, out, missing, workers, threads):
+    for result in write(parts_of(manifest, job, missing)) if missing else ():
         done += result.videos
         seen.add(result.worker)
         if on_part is not None:
@@ -104,21 +110,3 @@ def run_bulk(
         workers=len(seen),
         seconds=round(time.monotonic() - began, 3),
     )
-
-
-def _results(
-    engine: str,
-    job: BulkJob,
-    manifest: Manifest,
-    out: Path,
-    missing: list[int],
-    workers: int | None,
-    threads: int | None,
-) -> Iterator[PartResult]:
-    if not missing:
-        return
-    parts = parts_of(manifest, job, missing)
-    if engine == "ray":
-        yield from run_on_ray(job, out, parts, workers=workers, threads=threads or 1)
-    else:
-        yield from map(PartWriter(job, out, threads=threads), parts)

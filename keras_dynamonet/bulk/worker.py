@@ -8,7 +8,7 @@ from keras_dynamonet.bulk.job import BulkJob, Part
 from keras_dynamonet.bulk.output import part_path
 from keras_dynamonet.bulk.table import VECTOR_COLUMNS, make_table, write_table
 from keras_dynamonet.training.evaluation import Protocol
-from keras_dynamonet.training.trained_model import TrainedModel, load_trained_model
+from keras_dynamonet.training.trained_model import load_trained_model
 from keras_dynamonet.training.video_outputs import VideoDescriber
 
 
@@ -27,23 +27,6 @@ class PartResult:
     worker: str
 
 
-def check_model(job: BulkJob) -> None:
-    """Checks that a job can be done.
-
-    Raises:
-        UserError: If the model cannot be loaded, or has no classes and nothing else
-            was asked for.
-    """
-    _load(job)
-
-
-def _load(job: BulkJob) -> tuple[TrainedModel, list[str]]:
-    trained = load_trained_model(job.model, fps=job.fps, stride=job.stride)
-    # Without vectors the actions are all there is: their absence is an error.
-    known = trained.model.class_names if job.vectors else trained.class_names
-    return trained, list(known or ())
-
-
 class PartWriter:
     """Writes the parts of a job.
 
@@ -58,7 +41,10 @@ class PartWriter:
     """
 
     def __init__(self, job: BulkJob, out: Path, *, threads: int | None = None):
-        trained, self._class_names = _load(job)
+        trained = load_trained_model(job.model, fps=job.fps, stride=job.stride)
+        # Without vectors the actions are all there is: their absence is an error.
+        known = trained.model.class_names if job.vectors else trained.class_names
+        self._class_names = list(known or ())
         self._top, self._out = job.top, out
         self._vectors = tuple(VECTOR_COLUMNS) if job.vectors else ()
         self._describe = VideoDescriber(

@@ -209,7 +209,11 @@ def _accuracy(trained, videos, artefacts, split, errors):
 
 
 def _held_out(trained, manifest, *, whole):
-    """Without the videos that the network was trained on, unless all are or `whole`."""
+    """Labelled videos that the network was not trained on, or all, if `whole`."""
+    labelled = manifest.labels >= 0
+    if not labelled.any():
+        return manifest  # the comparison refuses it
+    manifest = manifest.subset(labelled)
     seen = trained.was_trained_on([manifest.path(i) for i in range(len(manifest))])
     if seen is None or not seen.any():
         return manifest

@@ -159,7 +159,7 @@ class DemoFolder:
                 settings.
         """
         if self.path.is_dir() and any(self.path.iterdir()):
-            if not self._is_of_demo():
+            if not self.settings.exists() or (overwrite and not self._is_of_demo()):
                 raise UserError(
                     f"{self.path}: holds files that are not the demo's. Choose an "
                     "empty or a new folder with --out."
@@ -206,13 +206,11 @@ class DemoFolder:
         self.write_json(self.settings, document)
 
     def _is_of_demo(self) -> bool:
-        """Whether the settings are there, and a demo's: others have files so called."""
-        if not self.settings.exists():
-            return False
+        """Whether the settings are a demo's: others have files so called."""
         try:
             document = json.loads(self.settings.read_text(encoding="utf-8"))
-        except ValueError:
-            return True  # damaged: told where it is read
+        except ValueError:  # damaged
+            return (self.training / "config.json").exists()
         return isinstance(document, dict) and "stage_seconds" in document
 
     def _remove_written(self) -> None:

@@ -156,10 +156,18 @@ def read_listing(
     return listing
 
 
+def _has_known_ending(path: str) -> bool:
+    ending = os.path.splitext(path)[1].lower()
+    return is_video_file(path) or ending in _LIST_ENDINGS
+
+
 def _read_remote(data: str, layout: str, video_root: Path | str | None) -> Listing:
     """Reads what a copy of the list or index says; the videos stay where they are."""
-    # The query of a signed address is no part of the name.
-    folder, _, name = data.partition("?")[0].rstrip("/").rpartition("/")
+    folder, _, name = data.rstrip("/").rpartition("/")
+    # A signature behind the name is no part of it; the name may be in a query, though.
+    plain = data.partition("?")[0].rstrip("/")
+    if data.startswith("http") and _has_known_ending(plain):
+        folder, _, name = plain.rpartition("/")
     if is_video_file(name) and layout in ("auto", "unlabelled"):
         return Listing("unlabelled", folder, [Entry(data[len(folder) + 1 :])])
     ending = os.path.splitext(name)[1].lower()

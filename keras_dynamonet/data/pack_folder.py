@@ -49,7 +49,7 @@ def open_pack_folder(
         raise UserError(f"{out}: holds something else. Name a new or an empty folder.")
     _refuse_own_source(out, listing)
     if overwrite:
-        if not _is_of_packing(out / PACK_FILE):
+        if not _is_of_packing(out):
             raise UserError(
                 f"{out}: its {PACK_FILE} is not of packed videos. Name a new or an "
                 "empty folder."
@@ -71,12 +71,12 @@ def write_pack_file(out: Path, pack: dict) -> None:
         temporary.write_text(json.dumps(pack, indent=2) + "\n", encoding="utf-8")
 
 
-def _is_of_packing(path: Path) -> bool:
-    """Whether a file is what a packing of any version writes: others have that name."""
+def _is_of_packing(out: Path) -> bool:
+    """Whether its file is of a packing, of any version: others have that name."""
     try:
-        pack = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        return False
+        pack = json.loads((out / PACK_FILE).read_text(encoding="utf-8"))
+    except ValueError:  # damaged
+        return any(out.glob(_SHARD_FILES))
     return isinstance(pack, dict) and {"format", "complete"} <= pack.keys()
 
 

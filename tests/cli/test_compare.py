@@ -1,5 +1,6 @@
 import contextlib
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -133,6 +134,8 @@ def all_videos(action_videos, tmp_path):
     """A list without splits of what the run was trained on and of what it was not."""
     videos = [path for path in action_videos.glob("t*/*/*.mp4")]
     lines = [f"{path},{path.parent.name}\n" for path in videos]
+    shutil.copy(videos[0], tmp_path / "unlabelled.mp4")
+    lines.append(f"{tmp_path}/unlabelled.mp4,\n")
     (tmp_path / "all.csv").write_text("path,label\n" + "".join(lines))
     return tmp_path / "all.csv"
 

@@ -84,3 +84,10 @@ def test_a_broken_file_is_named(tmp_path):
     folder.settings.write_text("{")
     with pytest.raises(UserError, match=r"demo\.json: cannot be read"):
         folder.open(QUICK, overwrite=False)
+    # Nobody knows whose it is, but for the run of a demo beside it.
+    with pytest.raises(UserError, match="not the demo's"):
+        folder.open(QUICK, overwrite=True)
+    folder.training.mkdir()
+    (folder.training / "config.json").touch()
+    folder.open(QUICK, overwrite=True)
+    assert not folder.training.exists()

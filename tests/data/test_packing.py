@@ -249,6 +249,15 @@ def test_overwriting_replaces_another_packing(source, tmp_path):
     assert len(list(tmp_path.glob("*.tfrecord"))) == 1
 
 
+def test_overwriting_mends_a_damaged_packing(source, tmp_path):
+    listing, again = read_listing(source), {"workers": 1, "max_bad_share": 0.2}
+    pack_videos(listing, tmp_path, SETTINGS, **again)
+    (tmp_path / "pack.json").write_text("{")
+    with pytest.raises(UserError, match="pack.json: is damaged"):
+        pack_videos(listing, tmp_path, SETTINGS, **again)
+    assert pack_videos(listing, tmp_path, SETTINGS, overwrite=True, **again)["complete"]
+
+
 def test_overwriting_leaves_the_files_of_others(source, tmp_path, caplog):
     pack_videos(read_listing(source), tmp_path, SETTINGS, max_bad_share=0.2, workers=1)
     (tmp_path / "notes.txt").write_text("mine")

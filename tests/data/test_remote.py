@@ -115,6 +115,8 @@ def test_videos_lists_and_shards_are_read_from_afar(place, folder, caplog):
         assert signed.labels.tolist() == listed.labels.tolist()
         single = load_manifest(f"{video}?signature=1", labelled=False)
         assert [single.path(0)] == [f"{video}?signature=1"]
+        named = f"{place}/get?file=walk.mp4"
+        assert load_manifest(named, labelled=False).path(0) == named
     here = load_manifest(folder / "packed")
     assert packed.fingerprint() == here.fingerprint()
     for far, near in ((listed, load_manifest(folder / "list.csv")), (packed, here)):
