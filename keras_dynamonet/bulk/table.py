@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from keras_dynamonet.data.places import as_utf8
 from keras_dynamonet.errors import MissingExtraError
 from keras_dynamonet.files import atomic_path
 from keras_dynamonet.training.probabilities import top_classes
@@ -63,7 +64,7 @@ def make_table(
         The table, with the same columns and types for any videos.
     """
     pa = import_pyarrow()
-    columns = [[_text(video.path) for video in videos]]
+    columns = [[as_utf8(video.path) for video in videos]]
     fields = [("path", pa.string())]
     if class_names:
         action = pa.struct([("action", pa.string()), ("probability", pa.float32())])
@@ -78,7 +79,10 @@ def make_table(
             [video.means and video.means[output].astype("float32") for video in videos]
         )
     fields += [("status", pa.string()), ("error", pa.string())]
-    columns += [[_status(v) for v in videos], [_text(v.error) for v in videos]]
+    columns += [
+        [_status(v) for v in videos],
+        [v.error and as_utf8(v.error) for v in videos],
+    ]
     schema = pa.schema(fields)
     arrays = [
         pa.array(values, type=field.type)
@@ -98,16 +102,9 @@ VECTOR_COLUMNS = {"feature": "embedding", "dmr": "dmr"}
 """Column of the table by the name of the network's output."""
 
 
-def _text(text: str | None) -> str | None:
-    """A text as Parquet takes it: names of files need not be UTF-8."""
-    if text is None:
-        return None
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-
-
 def _top(means: dict, class_names: Sequence[str], top: int) -> list[dict]:
     return [
-        {"action": _text(name), "probability": share}
+        {"action": as_utf8(name), "probability": share}
         for name, share in top_classes(means["logits"], class_names, top)
     ]
 

@@ -14,6 +14,7 @@ from keras_dynamonet.cli.output import (
     say,
     say_error,
     step_progress,
+    warn_trained_on,
 )
 from keras_dynamonet.errors import UsageError, reason_of
 
@@ -218,10 +219,7 @@ def _held_out(trained, manifest, *, whole):
     if seen is None or not seen.any():
         return manifest
     if whole or seen.all():
-        say(
-            f"warning: the model was trained on {seen.sum()} of these {len(seen)} "
-            "videos; accuracies do not hold for others."
-        )
+        warn_trained_on(seen.sum(), len(seen))
         return manifest
     say(f"Left out: {seen.sum()} videos that the model was trained on.")
     return manifest.subset(~seen)

@@ -12,6 +12,7 @@ from keras_dynamonet.cli.output import (
     result_console,
     say,
     step_progress,
+    warn_trained_on,
 )
 
 EXAMPLES = """\
@@ -117,10 +118,7 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         _show(card["evaluation"])
     if result.trained_on:
-        say(
-            f"warning: the model was trained on {result.trained_on} of these "
-            f"{len(result.video_paths)} videos; the figures do not hold for others."
-        )
+        warn_trained_on(result.trained_on, len(result.video_paths))
     say(f"Written: {folder}/report.html, model_card.md, model_card.json")
     return 0
 

@@ -178,8 +178,6 @@ def run(arguments: argparse.Namespace) -> int:
         for name in _OPTIONS
         if getattr(arguments, name) is not None
     }
-    if "compute_capabilities" in options:
-        options["compute_capabilities"] = tuple(options["compute_capabilities"])
     jobs = _plan(arguments, tuple(options))
     load_tensorflow(verbose=arguments.verbose)
     from keras_dynamonet.exporters.job import JobResult, check_jobs, run_jobs

@@ -72,6 +72,14 @@ def make_table(*columns: str, numbers: Sequence[str] = ()) -> Table:
     return table
 
 
+def warn_trained_on(count: int, total: int) -> None:
+    """Says that a model is judged on what it has learnt from."""
+    say(
+        f"warning: the model was trained on {count} of these {total} videos; the "
+        "figures do not hold for others."
+    )
+
+
 @contextlib.contextmanager
 def step_progress(name: str) -> Iterator[Callable[[int, int], None]]:
     """A progress bar as a function of steps done and steps in all.

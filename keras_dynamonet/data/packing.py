@@ -14,6 +14,7 @@ set that is sorted by class; the index keeps the order of the data set.
 
 import dataclasses
 import hashlib
+import itertools
 import json
 import logging
 import multiprocessing
@@ -143,7 +144,8 @@ def _plan(listing: Listing, settings: PackSettings) -> dict:
     for column in (entries.labels, entries.splits, sizes):
         digest.update(np.ascontiguousarray(column))
     # The columns number labels and splits in the order in which they are met.
-    for text in (*entries.label_names, *entries.split_names, *entries.paths):
+    names = itertools.chain(entries.label_names, entries.split_names)
+    for text in itertools.chain(names, entries.paths):
         digest.update(f"{text}\n".encode("utf-8", "surrogateescape"))
     return {
         "format": FORMAT,

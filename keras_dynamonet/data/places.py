@@ -64,3 +64,16 @@ def absolute_path(path: str | os.PathLike) -> str:
     ('s3://bucket/a.mp4', '/a.mp4')
     """
     return os.fspath(path) if is_remote(path) else os.path.abspath(path)
+
+
+def as_utf8(text: str) -> str:
+    r"""A text that UTF-8 has bytes for; different ones stay different.
+
+    Names of files need not be UTF-8: Python then has what no encoder takes.
+
+    Example:
+
+    >>> as_utf8("a.mp4"), as_utf8("caf\udce9.mp4")
+    ('a.mp4', 'caf\\xe9.mp4')
+    """
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -18,7 +18,7 @@ import av
 
 from keras_dynamonet.data.cache_folder import cache_folder
 from keras_dynamonet.data.decoding import VideoInfo
-from keras_dynamonet.data.places import absolute_path, is_remote
+from keras_dynamonet.data.places import absolute_path, as_utf8, is_remote
 from keras_dynamonet.data.remote_files import remote_info
 from keras_dynamonet.data.shards import PackedAddress
 from keras_dynamonet.data.video_file import VideoError
@@ -198,6 +198,4 @@ def file_state(path: str) -> str | None:
 
 
 def _key(path: str) -> str:
-    # Names that are no UTF-8 become some that are, different ones different.
-    path = absolute_path(path)
-    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return as_utf8(absolute_path(path))

@@ -7,8 +7,8 @@ frames (JPEG) -> decode -> cast ----------> network, same weights -> outputs
 
 The graph is flat, without functions but those of the loop that decodes pictures:
 TensorFlow copies its library of functions in every pass of its optimiser, with the
-weights that are in them. A server loads a flat graph in a
-third of the time and starts to answer in half.
+weights that are in them. A server loads a flat graph in a third of the time and starts
+to answer in half.
 """
 
 from collections.abc import Collection, Mapping, Sequence

@@ -66,14 +66,15 @@ class TensorRTRunner:
         self._runtime = self._trt.Runtime(self._logger)
         self._engine = self._runtime.deserialize_cuda_engine(engine)
         if self._engine is None:
-            reason = first_line("".join(self._logger.errors[-1:]))
-            raise UserError(f"{tensorrt.flavour} cannot load the engine: {reason}")
+            raise UserError(
+                f"{tensorrt.flavour} cannot load the engine: {self._reason}"
+            )
         self._context = self._make_context(tensorrt.flavour)
         if self._context is None:
-            reason = first_line("".join(self._logger.errors[-1:]))
             raise UserError(
-                f"{tensorrt.flavour} cannot run the engine on this GPU: {reason}. If "
-                "it has no room, build it with a smaller --max-batch."
+                f"{tensorrt.flavour} cannot run the engine on this GPU: "
+                f"{self._reason}. If it has no room, build it with a smaller "
+                "--max-batch."
             )
         self._inputs, self._outputs = [], []
         for index in range(self._engine.num_io_tensors):
@@ -160,6 +161,11 @@ class TensorRTRunner:
         self._memory.clear()
         self._context = self._engine = self._runtime = None
 
+    @property
+    def _reason(self):
+        """What TensorRT said last."""
+        return first_line("".join(self._logger.errors[-1:]))
+
     def _make_context(self, flavour):
         if flavour != "tensorrt_rtx":
             return self._engine.create_execution_context()
@@ -198,8 +204,7 @@ class TensorRTRunner:
         self._call("cudaEventRecord", events[1], stream)
         before = time.perf_counter()
         if not self._context.execute_async_v3(int(stream)):
-            reason = first_line("".join(self._logger.errors[-1:]))
-            raise UserError(f"The engine cannot run: {reason}")
+            raise UserError(f"The engine cannot run: {self._reason}")
         enqueue = time.perf_counter() - before
         self._call("cudaEventRecord", events[2], stream)
         for name in self._outputs:

@@ -43,9 +43,10 @@ def make_model_card(
     model, run = trained.model, trained.run
     training = None
     # Of a run, a user may have copied the model and its settings alone.
-    if run is not None and run.environment.exists() and run.state.exists():
+    environment = run.read_environment() if run is not None else {}
+    if environment and run.state.exists():
         training = {
-            **json.loads(run.environment.read_text()),
+            **environment,
             "settings": load_settings(run.config),
             "state": json.loads(run.state.read_text()),
         }

@@ -6,7 +6,7 @@ that a backbone trained on other classes, or on no labels at all, can be the sta
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import keras
@@ -212,11 +212,11 @@ def _from_preset(config: TrainConfig, class_names: Sequence[str] | None) -> kera
     preset = config.preset or DEFAULT_PRESET
     if preset not in PRESETS:
         raise UserError(f"`--preset {preset}` is unknown. Known: {', '.join(PRESETS)}.")
+    arguments, backbone = _arguments(config)
+    if config.task == "frames":
+        # Solved filters have no weights: frames alone would teach the backbone nothing.
+        arguments.setdefault("filter_source", "generated")
     try:
-        arguments, backbone = _arguments(config)
-        if config.task == "frames":
-            # Solved filters have no weights: frames alone would teach no backbone.
-            arguments.setdefault("filter_source", "generated")
         return DynamoNet.from_preset(
             preset,
             num_classes=len(class_names) if class_names else 1,
@@ -235,20 +235,20 @@ def _like(
 ) -> keras.Model:
     """A model of the same architecture for other classes, frames or arguments."""
     settings = trained.model.get_config()
+    arguments, backbone = _arguments(config)
+    if config.size is not None:
+        backbone["size"] = config.size
+    settings["backbone"]["config"].update(backbone)
+    settings.update(
+        arguments,
+        num_classes=len(class_names) if class_names else 1,
+        class_names=list(class_names) if class_names else None,
+        name=None,
+        dtype=None,
+        **_pace(config, fps=trained.spec.fps, stride=trained.spec.stride),
+    )
+    settings["backbone"]["config"]["dtype"] = None  # that of the new run
     try:
-        arguments, backbone = _arguments(config)
-        if config.size is not None:
-            backbone["size"] = config.size
-        settings["backbone"]["config"].update(backbone)
-        settings.update(
-            arguments,
-            num_classes=len(class_names) if class_names else 1,
-            class_names=list(class_names) if class_names else None,
-            name=None,
-            dtype=None,
-            **_pace(config, fps=trained.spec.fps, stride=trained.spec.stride),
-        )
-        settings["backbone"]["config"]["dtype"] = None  # that of the new run
         return DynamoNet.from_config(settings)
     except (TypeError, ValueError) as error:
         raise UserError(f"The model cannot be built: {error}") from error
@@ -257,7 +257,13 @@ def _like(
 def _arguments(config: TrainConfig) -> tuple[dict, dict]:
     """What the configuration says of the network, and of its backbone."""
     arguments = dict(config.model)
-    backbone = dict(arguments.pop("backbone", {}))
+    backbone = arguments.pop("backbone", {})
+    if not isinstance(backbone, Mapping):
+        raise UserError(
+            "The model cannot be built: `backbone` must be a table of settings. "
+            f"Received: {backbone!r}"
+        )
+    backbone = dict(backbone)
     if config.num_frames is not None:
         backbone["num_frames"] = config.num_frames
     for name in MODEL_ARGUMENTS:

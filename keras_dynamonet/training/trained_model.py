@@ -69,8 +69,8 @@ class TrainedModel:
             return None
         found = np.array([absolute_path(path) in known for path in paths], bool)
         # Where the training videos have moved, these may be the same under new names.
-        moved = not any(map(_is_there, itertools.islice(known, 3)))
-        return None if moved and not found.any() else found
+        sure = found.any() or any(map(_is_there, itertools.islice(known, 3)))
+        return found if sure else None
 
 
 def _is_there(path: str) -> bool:
