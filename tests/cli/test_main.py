@@ -229,8 +229,10 @@ sys.exit(main_module.main(["scan"]))
     ("closed", "model", "status"),
     [
         ({2}, "nano-16f", 0),
+        pytest.param({1}, "nano-16f", 0, marks=pytest.mark.long),
         ({0, 1}, "nano-99f", 1),
         ({0, 1, 2}, "nano-16f", 0),
+        pytest.param({0, 1, 2}, "nano-99f", 1, marks=pytest.mark.long),
     ],
 )
 def test_closed_streams_change_nothing(closed, model, status):

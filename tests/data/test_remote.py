@@ -2,6 +2,7 @@ import json
 import logging
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -31,6 +32,7 @@ from keras_dynamonet.data.remote_files import (  # noqa: E402
     RemoteError,
     read_remote,
 )
+from keras_dynamonet.data.remote_fsspec import FsspecFiles  # noqa: E402
 from keras_dynamonet.data.scan import scan_videos  # noqa: E402
 from keras_dynamonet.data.video_file import VideoError  # noqa: E402
 from keras_dynamonet.errors import UserError  # noqa: E402
@@ -350,3 +352,11 @@ def test_tf_data_reads_shards_from_afar_without_python(place):
         names.append(context["video/path"].numpy().decode())
         assert tf.io.decode_jpeg(lists["frame/jpeg"][0]).shape == (48, 64, 3)
     assert names == [f"v {k}.mp4" for k in range(4)]
+
+
+def test_a_changed_file_is_told_by_its_time_where_there_is_no_tag():
+    files = object.__new__(FsspecFiles)
+    for mtime, version in ((None, None), (17, "17")):
+        info = {"size": 3, "mtime": mtime}
+        files._files = SimpleNamespace(info=lambda path, info=info: info)
+        assert files.info("hdfs://host/a.index").version == version

@@ -77,7 +77,11 @@ def test_workers_find_the_shards_from_another_folder(packed, tmp_path, monkeypat
     monkeypatch.chdir(packed.root.parent)
     load = loader(load_manifest(packed.root.name), SPEC)
     monkeypatch.chdir(tmp_path)
-    assert load(0)[0].shape == (SPEC.frames_per_clip, 16, 16, 3)
+    clip, label = load(0)
+    assert clip.shape == (SPEC.frames_per_clip, 16, 16, 3)
+    expected, expected_label = loader(packed, SPEC)(0)
+    np.testing.assert_array_equal(clip, expected)
+    assert label == expected_label and expected.numpy().any()
 
 
 def test_a_shard_that_a_service_cannot_read_is_one_line(tmp_path):

@@ -225,7 +225,15 @@ def test_ranges_are_those_of_each_operators_own_result(source, float_file):
             assert ranges[operator.outputs[0]][0] < 0
 
 
-@pytest.mark.parametrize(("count", "groups"), [(15, [15]), (17, [17]), (40, [20, 20])])
+@pytest.mark.parametrize(
+    ("count", "groups"),
+    [
+        (15, [15]),
+        (17, [17]),
+        (40, [20, 20]),
+        pytest.param(56, [14] * 4, marks=pytest.mark.long),
+    ],
+)
 def test_a_range_is_the_mean_over_equal_groups_of_clips(float_file, count, groups):
     clips = moving_clips(count, 4, 16)
     clips[: count // 2] //= 4  # dark

@@ -191,3 +191,14 @@ def test_writing_replaces_the_file_and_leaves_no_other(tmp_path):
         assert write_report(Report(title), path) == path
     assert "<title>Second</title>" in path.read_text(encoding="utf-8")
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_figures_follow_the_font_of_the_page(html):
+    styles = re.findall(r'style="([^"]*)"', html)
+    assert any("font-size:" in style for style in styles)
+    assert not [style for style in styles if "font-family" in style]
+
+
+def test_names_need_not_be_utf_8(tmp_path):
+    path = write_report(Report("caf\udce9"), tmp_path / "report.html")
+    assert "<title>caf?</title>" in path.read_text(encoding="utf-8")

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from keras_dynamonet.errors import UserError
+from keras_dynamonet.layers import VideoBatchNormalization
 from keras_dynamonet.training.model_setup import (
     build_model,
     compile_model,
@@ -223,3 +224,15 @@ def test_unknown_frame_loss(source):
     config = tiny_config("data", "run", frame_loss="distance")
     with pytest.raises(UserError, match="distance"):
         compile_model(source[1], config, steps_per_epoch=1)
+
+
+def test_one_device_keeps_the_fast_normalisation():
+    config = tiny_config("data", "run", sync_batch_norm=True)
+    model = build_model(config, ["a", "b"])
+    compile_model(model, config, steps_per_epoch=1)
+    layers = [
+        layer
+        for layer in model._flatten_layers()
+        if isinstance(layer, VideoBatchNormalization)
+    ]
+    assert layers and not any(layer.synchronized for layer in layers)

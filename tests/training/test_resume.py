@@ -117,6 +117,30 @@ def test_resume_refuses_changed_data(trained_run, action_videos, tmp_path, split
         resume(run.path)
 
 
+class StopAt(keras.callbacks.Callback):
+    """Asks to stop after a step, or at the end of an epoch."""
+
+    def __init__(self, batch=None, epoch=None):
+        super().__init__()
+        self._batch, self._epoch = batch, epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.model.stop_training |= batch == self._batch
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.model.stop_training |= epoch == self._epoch
+
+
+@pytest.mark.long
+def test_callbacks_may_stop_within_and_behind_a_resumed_epoch(action_videos, tmp_path):
+    config = tiny_config(action_videos, tmp_path / "run", epochs=3)
+    stopped = train(config, callbacks=[StopAt(batch=1)])
+    assert (stopped.steps, stopped.history) == (2, [])
+    resumed = resume(config.run_dir, callbacks=[StopAt(epoch=0)])
+    assert (resumed.steps, len(resumed.history)) == (3, 1)
+    assert len(resume(config.run_dir).history) == 3
+
+
 def test_resume_needs_a_run(tmp_path):
     with pytest.raises(UserError, match="holds no run"):
         resume(tmp_path)

@@ -14,6 +14,7 @@ from keras_dynamonet.training.training_data import (
     load_evaluation_data,
     load_training_data,
 )
+from keras_dynamonet.training.validation_data import validation_dataset
 
 
 def manifest_of(counts):
@@ -98,6 +99,35 @@ def test_unlabelled_videos_are_added(action_videos):
     train = load_training_data(config).train
     assert train.labels.tolist()[12:] == [-1, -1]
     assert train.num_labelled == 12
+
+
+def test_a_list_of_unlabelled_videos_starts_from_the_video_root(
+    action_videos, tmp_path
+):
+    (tmp_path / "more.csv").write_text("test/left/0.mp4\ntest/down/0.mp4\n")
+    config = TrainConfig(
+        data=str(action_videos),
+        unlabelled=str(tmp_path / "more.csv"),
+        video_root=str(action_videos),
+    )
+    assert load_training_data(config).train.labels.tolist()[12:] == [-1, -1]
+
+
+def test_bad_videos_of_one_process_are_a_share_of_all(action_videos, tmp_path):
+    paths = [str(path) for path in sorted(action_videos.glob("test/*/*.mp4"))]
+    for name in ("a.mp4", "b.mp4"):
+        (tmp_path / name).write_bytes(b"garbage")
+    bad = [str(tmp_path / name) for name in ("a.mp4", "b.mp4")]
+    # Both of 8 go to the first of two processes.
+    manifest = Manifest(Path("/"), bad + paths, [0] * 8, ("left",))
+    spec = ClipSpec(num_frames=2, size=16)
+    options = {"batch_size": 4, "max_bad_share": 0.3, "process_count": 2}
+    weights = [
+        weight
+        for *_, weights in validation_dataset(manifest, spec, **options)
+        for weight in weights.numpy()
+    ]
+    assert weights == [0, 0, 1, 1]
 
 
 def test_frames_alone_ignore_labels_but_not_splits(action_videos):

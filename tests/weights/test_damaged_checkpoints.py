@@ -285,6 +285,13 @@ def test_numbers_that_are_not_finite(value, state, tmp_path):
     assert_refused(buffer.getvalue(), tmp_path / "net.pth")
 
 
+def test_a_head_without_a_shape(state, tmp_path):
+    path = tmp_path / "net.pth"
+    torch.save({**state, "fc.weight": torch.tensor(1.0)}, path)
+    with pytest.raises(UserError, match="does not fit ResNet-18"):
+        import_checkpoint(path, arch="resnet-18", num_frames=4, size=32)
+
+
 def test_negative_variance(state, tmp_path):
     buffer = io.BytesIO()
     torch.save({**state, "bn1.running_var": -state["bn1.running_var"]}, buffer)
