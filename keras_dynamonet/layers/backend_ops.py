@@ -22,12 +22,33 @@ def _on_tensorflow() -> bool:
     return keras.backend.backend() == "tensorflow"
 
 
-def _same_is_symmetric(size, kernel, stride, pad):
-    """Whether `"same"` padding is `pad` zeros before and `pad` after."""
-    if size is None:
-        return stride == 1 and 2 * pad == kernel - 1
-    total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
-    return total == 2 * pad
+def same_is_symmetric(sizes, kernel_size, strides, padding):
+    """Whether `"same"` padding is so many zeros before and as many after.
+
+    Args:
+        sizes: Of what is convolved, along each axis; None for one that may be any.
+        kernel_size: Along each axis.
+        strides: Along each axis.
+        padding: Zeros on either side of each axis.
+
+    Example:
+
+    >>> same_is_symmetric((8, 8), (3, 3), (1, 1), (1, 1))
+    True
+    >>> same_is_symmetric((8, 8), (3, 3), (2, 2), (1, 1))
+    False
+    """
+    for size, kernel, stride, pad in zip(
+        sizes, kernel_size, strides, padding, strict=True
+    ):
+        total = kernel - 1  # of any size at stride 1
+        if size is not None:
+            total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
+        elif stride != 1:
+            return False
+        if total != 2 * pad:
+            return False
+    return True
 
 
 def ensure_shape(x, shape):
@@ -170,8 +191,7 @@ def conv2d(inputs, kernel, strides=(1, 1), padding=(0, 0)):
     if any(padding):
         # Only its own padding keeps TensorFlow on the fast path of its CPU kernels
         # (grouped gradients with explicit padding have none), wherever it is the same.
-        sizes = zip(inputs.shape[1:3], kernel.shape, strides, padding, strict=False)
-        if all(_same_is_symmetric(*size) for size in sizes):
+        if same_is_symmetric(inputs.shape[1:3], kernel.shape[:2], strides, padding):
             mode = "same"
         else:
             pads = [[0, 0], *([pad, pad] for pad in padding), [0, 0]]

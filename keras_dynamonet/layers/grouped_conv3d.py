@@ -20,6 +20,13 @@ _MERGED_CHANNELS = 32
 the fastest on TensorFlow's CPU."""
 
 
+_LEAST_FILTERS = 8
+"""Filters of a group of `stacked`: XNNPACK computes eight at a time or more."""
+
+_PIXEL_CHANNELS = 4
+"""Up to these the taps of a stack are so short that gathering them one by one takes
+longer than a transposition before it."""
+
 _FEW_CHANNELS = 8
 """Below these, oneDNN (in TensorFlow 2.21 and PyTorch 2.13) gives the kernel of strided
 1x1 convolutions a wrong gradient on processors without AVX-512; at stride 1 it does
@@ -43,7 +50,8 @@ class GroupedConv3D(keras.layers.Layer):
     - `merged`: the same, small groups side by side in convolutions without groups, with
       zeros between them (so that a number that is not finite spreads to its
       neighbours).
-    - `stacked`: one 2D convolution over the taps side by side on the channel axis.
+    - `stacked`: one 2D convolution over the taps side by side on the channel axis,
+      groups of fewer than eight filters merged; the fastest in LiteRT.
     - `traced`: TensorFlow's grouped node without padding tricks, for converters only.
     - `auto`: `native` on a GPU, elsewhere what was fastest for the kernels, the task,
       the kind and the width (`convolution_forms.fastest_form`). On TensorFlow's CPU,
@@ -140,7 +148,7 @@ class GroupedConv3D(keras.layers.Layer):
                 f"Received: groups={self.groups}, channels={channels}"
             )
         self._kind = kind_of(self.kernel_size, channels, self.groups)
-        self._subsamples = self.kernel_size == (1, 1, 1) and channels < _FEW_CHANNELS
+        self._subsamples = self.kernel_size[1:] == (1, 1) and channels < _FEW_CHANNELS
         self.kernel = self.add_weight(
             name="kernel",
             shape=(*self.kernel_size, channels // self.groups, self.filters),
@@ -159,7 +167,7 @@ class GroupedConv3D(keras.layers.Layer):
         strides = self.strides
         if self._subsamples:
             frames, rows, columns = strides
-            inputs, strides = inputs[:, ::frames, ::rows, ::columns], (1, 1, 1)
+            inputs, strides = inputs[:, :, ::rows, ::columns], (frames, 1, 1)
         return compute(inputs, kernel, bias, strides, self.padding)
 
     def compute_output_shape(self, input_shape):
@@ -226,33 +234,99 @@ def _sum_over_taps(convolve, inputs, kernel, bias, strides, padding):
     for tap in taps:
         frames = _every(inputs, tap.source, tap.stop - tap.first, strides[0])
         images = convolve(frames, kernels[tap.index], strides, padding)
+        if total is None:
+            images = _add(images, bias)
         term = _as_clip(images, frames.shape[1])
         missing = (tap.first, new_frames - tap.stop)
         if any(missing):
             term = ops.pad(term, [[0, 0], missing, [0, 0], [0, 0], [0, 0]])
         total = term if total is None else total + term
-    return _add(total, bias)
+    return total
 
 
 def _stacked(inputs, kernel, bias, strides, padding):
     met = _meet_taps(inputs.shape[1], kernel.shape[0], strides[0])
     kernel = kernel[met[0].index : met[-1].index + 1]
-    taps, height, width, group_channels, filters = kernel.shape
+    group_channels, filters = kernel.shape[-2:]
     groups = inputs.shape[-1] // group_channels
-    # Within a group the channels of all taps must lie side by side:
-    # [g0: tap0 tap1 tap2][g1: tap0 tap1 tap2] ...
-    split = [
-        ops.reshape(frames, (-1, *frames.shape[1:-1], groups, group_channels))
-        for frames in _padded_frames(inputs, met, strides[0], padding[0])
-    ]
-    stack = ops.concatenate(split, axis=-1)
-    stack = ops.reshape(stack, (-1, *stack.shape[1:-2], taps * inputs.shape[-1]))
-    kernel = ops.reshape(
-        ops.transpose(kernel, (1, 2, 0, 3, 4)),
-        (height, width, taps * group_channels, filters),
+    kernel = _merge_groups(kernel, groups, _LEAST_FILTERS * groups // filters)
+    taps, height, width, run, _ = kernel.shape
+    frames = padding[0] if taps > 1 else 0
+    margins = [(frames, frames + strides[0] - 1), (0, 0), (0, 0)]
+    sizes = inputs.shape[2:4]
+    if not backend_ops.same_is_symmetric(
+        sizes, (height, width), strides[1:], padding[1:]
+    ):
+        # What the convolution cannot pad by itself is smaller before it is stacked.
+        margins[1:] = ((pad, pad) for pad in padding[1:])
+        sizes = [size + 2 * pad for size, pad in zip(sizes, padding[1:], strict=True)]
+        padding = (padding[0], 0, 0)
+    runs = _pad_in_runs(inputs, margins, run)
+    starts = [tap.index - padding[0] + frames for tap in met]
+    new_frames = -(-inputs.shape[1] // strides[0])
+    stack = _stack_pixels if inputs.shape[-1] <= _PIXEL_CHANNELS else _stack_runs
+    images = ops.reshape(
+        stack(runs, starts, new_frames, strides[0]),
+        (-1, *sizes, taps * inputs.shape[-1]),
     )
-    images = _conv_images(stack, kernel, strides, padding)
-    return _as_clip(_add(images, bias), stack.shape[1])
+    kernel = ops.reshape(
+        ops.transpose(kernel, (1, 2, 0, 3, 4)), (height, width, taps * run, filters)
+    )
+    images = backend_ops.conv2d(images, kernel, strides[1:], padding[1:])
+    return _as_clip(_add(images, bias), new_frames)
+
+
+def _pad_in_runs(inputs, margins, run):
+    """Zeros around clips, whose last axis comes to have the length of a run.
+
+    Few operations in few dimensions: reshapes are copies in TFLite, and its padding of
+    a last axis of three numbers is slow.
+
+    Returns:
+        `(batch, frames, runs, run)`.
+    """
+    _, frames, height, width, channels = inputs.shape
+    inside = any(map(any, margins[1:]))
+    sides = [[0, 0], margins[0], margins[1], [channels * pad for pad in margins[2]]]
+    if inside:
+        inputs = ops.reshape(inputs, (-1, frames, height, width * channels))
+        inputs = ops.pad(inputs, sides)
+        _, frames, height, width = inputs.shape
+        return ops.reshape(inputs, (-1, frames, height * width // run, run))
+    inputs = ops.reshape(inputs, (-1, frames, height * width * channels // run, run))
+    return ops.pad(inputs, sides) if any(margins[0]) else inputs
+
+
+def _stack_runs(runs, starts, count, stride):
+    """Frames from each start on, side by side in every run.
+
+    `[run 0: tap 0, tap 1, tap 2][run 1: tap 0, tap 1, tap 2] ...`
+    """
+    _, _, number, run = runs.shape
+    frames = [runs[:, start : start + count * stride] for start in starts]
+    if stride > 1:
+        # TFLite's kernel goes through a strided slice one number at a time.
+        phases = [
+            ops.reshape(part, (-1, count, stride, number * run))[:, :, :1]
+            for part in frames
+        ]
+        frames = [ops.reshape(part, (-1, count, number, run)) for part in phases]
+    return ops.concatenate(frames, axis=-1)
+
+
+def _stack_pixels(runs, starts, count, stride):
+    """The same for runs so short that they are better not gathered one by one.
+
+    With the frames behind the pixels what a window sees lies in one piece.
+    """
+    _, frames, number, run = runs.shape
+    pixels = ops.reshape(
+        ops.transpose(runs, (0, 2, 1, 3)), (-1, 1, number, frames * run)
+    )
+    firsts = [(starts[0] + index * stride) * run for index in range(count)]
+    length = len(starts) * run
+    windows = [pixels[..., first : first + length] for first in firsts]
+    return ops.concatenate(windows, axis=1)
 
 
 class _Tap(NamedTuple):
@@ -297,16 +371,6 @@ def _every(inputs, start, count, stride):
     return ops.reshape(phase, (-1, count, height, width, channels))
 
 
-def _padded_frames(inputs, met, stride, pad):
-    """For each tap a tensor `(batch, new_frames, ...)`, zero where it meets padding."""
-    new_frames = -(-inputs.shape[1] // stride)
-    if len(met) == 1:
-        return [inputs if stride == 1 else inputs[:, ::stride]]
-    span = (new_frames - 1) * stride + 1  # from the first output's frame to the last's
-    padded = ops.pad(inputs, [[0, 0], [pad, pad], [0, 0], [0, 0], [0, 0]])
-    return [padded[:, tap.index : tap.index + span : stride] for tap in met]
-
-
 def _conv_images(inputs, kernel, strides, padding):
     """2D convolution of every frame: `(batch * frames, height, width, filters)`."""
     _, _, height, width, channels = inputs.shape
@@ -316,21 +380,12 @@ def _conv_images(inputs, kernel, strides, padding):
 
 def _conv_merged(inputs, kernel, strides, padding):
     """As `_conv_images`, several groups at a time in a convolution without groups."""
-    height, width, group_channels, filters = kernel.shape
+    group_channels = kernel.shape[-2]
     groups = inputs.shape[-1] // group_channels
-    most = max(_MERGED_CHANNELS // group_channels, 1)
-    merged = max(count for count in range(1, most + 1) if groups % count == 0)
-    blocks = groups // merged
-    # A filter sees the channels of its own group alone.
-    own = ops.reshape(ops.eye(merged, dtype=kernel.dtype), (merged, 1, 1, merged, 1))
-    kernel = ops.reshape(
-        kernel, (height, width, 1, group_channels, blocks, merged, filters // groups)
-    )
-    kernel = ops.reshape(
-        kernel * own, (height, width, merged * group_channels, blocks, -1)
-    )
+    kernel = _merge_groups(kernel, groups, _MERGED_CHANNELS // group_channels)
+    blocks = inputs.shape[-1] // kernel.shape[-2]
     parts = ops.split(inputs, blocks, axis=-1)
-    kernels = ops.unstack(kernel, axis=3)
+    kernels = ops.split(kernel, blocks, axis=-1)
     return ops.concatenate(
         [
             _conv_images(part, kernel, strides, padding)
@@ -340,12 +395,36 @@ def _conv_merged(inputs, kernel, strides, padding):
     )
 
 
+def _merge_groups(kernel, groups, most):
+    """The kernel of an equal convolution with fewer groups, as many as divide evenly.
+
+    Args:
+        kernel: `(..., channels of a group, filters)`.
+        groups: Their number.
+        most: How many of them may become one.
+
+    Returns:
+        `(..., channels of a merged group, filters)`, with zeros where a filter does not
+        see a channel.
+    """
+    *taps, channels, filters = kernel.shape
+    merged = max(count for count in range(1, max(most, 1) + 1) if groups % count == 0)
+    if merged == 1:
+        return kernel
+    # A filter sees the channels of its own group alone.
+    own = ops.reshape(ops.eye(merged, dtype=kernel.dtype), (merged, 1, 1, merged, 1))
+    kernel = ops.reshape(
+        kernel, (*taps, 1, channels, groups // merged, merged, filters // groups)
+    )
+    return ops.reshape(kernel * own, (*taps, merged * channels, filters))
+
+
 def _as_clip(images, frames):
     return ops.reshape(images, (-1, frames, *images.shape[1:]))
 
 
 def _add(outputs, bias):
-    # Next to the convolution, where runtimes and converters fuse it.
+    # Next to the convolution, before a reshape: there runtimes and converters fuse it.
     return outputs if bias is None else outputs + bias
 
 

@@ -119,12 +119,33 @@ def test_groups_have_gradients_in_every_type(dtype):
 
 
 @pytest.mark.parametrize("form", ("planar", "stacked"))
+@pytest.mark.parametrize("strides", [(1, 2, 2), (2, 1, 2)])
 @pytest.mark.parametrize("kernel_size", [1, (3, 1, 1), (1, 3, 3), (3, 7, 7), (7, 7, 7)])
-def test_kernel_sizes_equal_the_definition(form, kernel_size):
-    layer = build(form, (1, 2, 2), 1, channels=3, kernel_size=kernel_size)
-    inputs = random((1, *EVEN, 3))
-    expected = oracles.conv3d(inputs, layer.kernel.numpy(), (1, 2, 2))
-    np.testing.assert_allclose(layer(inputs), expected, rtol=1e-5, atol=1e-4)
+def test_kernel_sizes_equal_the_definition(form, strides, kernel_size):
+    layer = build(form, strides, 1, channels=3, kernel_size=kernel_size)
+    kernel = layer.kernel.numpy()
+    inputs = tf.constant(random((1, *EVEN, 3)))
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        outputs = layer(inputs)
+        total = tf.reduce_sum(outputs**2) / 2
+    gradients = tape.gradient(total, [inputs, layer.kernel.value])
+    expected = oracles.conv3d(inputs.numpy(), kernel, strides)
+    np.testing.assert_allclose(outputs, expected, rtol=1e-5, atol=1e-4)
+    expected = oracles.conv3d_gradients(inputs.numpy(), kernel, expected, strides)
+    for gradient, exact in zip(gradients, expected, strict=True):
+        np.testing.assert_allclose(gradient, exact, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("groups", [1, 4])
+def test_a_bias_is_added_once_everywhere(form, groups):
+    layer = build(form, (2, 2, 2), groups, use_bias=True)
+    inputs = random((1, *EVEN, 8))
+    without = np.array(layer(inputs))
+    layer.bias.assign(np.arange(8.0))
+    added = layer(inputs) - without
+    np.testing.assert_allclose(added, np.arange(8.0) + 0 * without, atol=1e-5)
 
 
 def test_weights_and_padding_are_those_of_pytorch():
