@@ -38,16 +38,6 @@ SIGNATURE = "serving_default"
 
 _logger = logging.getLogger(__name__)
 
-# In float XNNPACK is fastest with a 2D convolution for each temporal tap. In INT8 their
-# sum would be rounded tap by tap, and with weights of 8 bits every tap would quantise
-# its input anew: there one convolution takes all taps.
-_CONV_FORMS = {
-    "float32": "planar",
-    "float16": "planar",
-    "dynamic_range": "stacked",
-    "int8": "stacked",
-}
-
 _PACKAGE = "ai-edge-litert"
 
 
@@ -142,7 +132,9 @@ def convert(
     check_options(precision=precision, batch=batch)
     folded = fold(
         source.model,
-        conv_form=_CONV_FORMS[precision],
+        # One convolution of all temporal taps: in INT8 a sum of several is rounded tap
+        # by tap, and with weights of 8 bits every tap quantises its input anew.
+        conv_form="stacked",
         pool_form="planar",
         filter_form="patches",
         solver_method="newton",

@@ -20,7 +20,9 @@ _INT8_VERSIONS = {
     "MEAN": 2,
     "MUL": 2,
     "PAD": 2,
+    "SLICE": 2,
     "STRIDED_SLICE": 2,
+    "TRANSPOSE": 2,
     "DEQUANTIZE": 2,
     "QUANTIZE": 2,
 }

@@ -26,6 +26,7 @@ from keras_dynamonet.exporters.tflite_operators import (  # noqa: E402
     count_operators,
     list_convolutions,
     list_operators,
+    operators_of,
     read_graph,
 )
 from keras_dynamonet.exporters.tflite_quantization import (  # noqa: E402
@@ -167,6 +168,43 @@ def test_float_files_hold_no_integers_but_the_pixels(float_file):
     assert not any(name.endswith(" INT8") for name in count_operators(float_file))
     with pytest.raises(UserError, match="convolutions of the TFLite file are not INT8"):
         check_int8(float_file)
+
+
+def test_biases_are_added_in_the_convolutions(float_file):
+    model = read_graph(float_file)
+
+    def is_stored(tensor):
+        data = model.buffers[model.subgraphs[0].tensors[tensor].buffer].data
+        return data is not None and len(data) > 0
+
+    apart = [
+        operator.name
+        for operator in operators_of(model)
+        if operator.kind == "ADD" and any(map(is_stored, operator.inputs))
+    ]
+    # A convolution whose bias stands apart, behind a reshape say, is read and written
+    # once more, and its INT8 form rounds before it adds.
+    assert not belonging(apart, ("stem", "stage"))
+    assert belonging(apart, ("normalise",))  # names are what they were
+
+
+def test_no_slice_of_the_backbone_has_strides(float_file):
+    # LiteRT's kernel goes through those one number at a time.
+    model = read_graph(float_file)
+    strides = {
+        operator.name: model.buffers[
+            model.subgraphs[0].tensors[operator.inputs[3]].buffer
+        ].data
+        for operator in operators_of(model)
+        if operator.kind == "STRIDED_SLICE"
+    }
+    names = belonging(strides, ("stem", "stage"))
+    steps = np.concatenate([np.asarray(strides[name], "uint8") for name in names])
+    assert set(steps.view("int32")) == {1}
+
+
+def belonging(names, layers):
+    return [name for name in names if any(f"/{layer}" in name for layer in layers)]
 
 
 def test_nothing_to_quantise_is_an_error(source):
