@@ -23,6 +23,7 @@ import numpy as np
 from benchmarks.options import benchmark_parser
 from benchmarks.tables import Table, milliseconds
 from keras_dynamonet.exporters.tflite_operators import operators_of, read_graph
+from keras_dynamonet.exporters.tflite_quantization import open_with_all_tensors
 
 # What computes shapes takes no time worth a row.
 _VALUES = ("FLOAT32", "INT8", "UINT8")
@@ -105,15 +106,7 @@ def _run_reference(content, batch):
     The kernels that keep all tensors are slow: they see one clip, which then stands for
     the whole batch, along the first axis of whatever was computed.
     """
-    from ai_edge_litert.interpreter import Interpreter, OpResolverType
-
-    interpreter = Interpreter(
-        model_content=content,
-        experimental_preserve_all_tensors=True,
-        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
-        num_threads=2,
-    )
-    interpreter.allocate_tensors()
+    interpreter = open_with_all_tensors(content)
     clip = interpreter.get_input_details()[0]
     pixels = np.random.default_rng(0).integers(0, 256, clip["shape"], "uint8")
     interpreter.set_tensor(clip["index"], pixels)

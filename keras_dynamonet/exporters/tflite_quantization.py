@@ -53,6 +53,24 @@ _LEAST_RANGE = 1e-6
 _LARGEST_RATIO = 128
 
 
+def open_with_all_tensors(content: bytes):
+    """An interpreter of a file that keeps the result of every operator.
+
+    Without XNNPACK: delegates keep their tensors to themselves, and memory shared
+    between tensors would show what another operator has left there.
+    """
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    interpreter = Interpreter(
+        model_content=content,
+        experimental_preserve_all_tensors=True,
+        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+        num_threads=2,
+    )
+    interpreter.allocate_tensors()
+    return interpreter
+
+
 def measure_ranges(
     content: bytes, clips: np.ndarray, uncut: tuple[str, ...] = ()
 ) -> dict[int, tuple[float, float]]:
@@ -68,17 +86,7 @@ def measure_ranges(
         Smallest and largest value by index of the tensor, each a mean over groups of
         about 16 clips; a file with a fixed batch has no smaller groups than that.
     """
-    from ai_edge_litert.interpreter import Interpreter, OpResolverType
-
-    interpreter = Interpreter(
-        model_content=content,
-        # Delegates keep their tensors to themselves; memory shared between tensors
-        # would show what another operator has left there.
-        experimental_preserve_all_tensors=True,
-        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
-        num_threads=2,
-    )
-    interpreter.allocate_tensors()
+    interpreter = open_with_all_tensors(content)
     clip = interpreter.get_input_details()[0]
     computed = {
         int(index): operator.name

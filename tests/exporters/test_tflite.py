@@ -13,6 +13,7 @@ from tests.exporters.networks import moving_clips, sure_clips, tiny_network
 
 pytest.importorskip("ai_edge_litert")
 
+from benchmarks.tflite_operators import profile  # noqa: E402
 from keras_dynamonet.exporters import tflite  # noqa: E402
 from keras_dynamonet.exporters.tflite import (  # noqa: E402
     convert,
@@ -201,6 +202,21 @@ def test_no_slice_of_the_backbone_has_strides(float_file):
     names = belonging(strides, ("stem", "stage"))
     steps = np.concatenate([np.asarray(strides[name], "uint8") for name in names])
     assert set(steps.view("int32")) == {1}
+
+
+def test_every_operator_is_timed(float_file, tmp_path):
+    path = tmp_path / "model.tflite"
+    path.write_bytes(float_file)
+    rows = profile(path, batch=2, threads=1, rounds=1, seconds=0).rows
+    counts = collections.Counter(count_operators(float_file))
+    timed = collections.Counter()
+    for name, number, *_ in rows[:-2]:
+        timed[name.partition(",")[0]] += int(number)
+    assert timed == counts - collections.Counter(
+        {name: count for name, count in counts.items() if "INT" in name}
+    )
+    assert [row[0] for row in rows[-2:]] == ["sum of all", "whole file"]
+    assert int(rows[-2][1]) == timed.total()
 
 
 def belonging(names, layers):
