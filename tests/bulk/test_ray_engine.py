@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import signal
+import sys
 
 import pytest
 
@@ -55,8 +56,9 @@ def test_a_killed_worker_loses_and_doubles_nothing(job, manifest, tmp_path):
     assert pq.read_table(ray_out).equals(pq.read_table(local_out))
 
 
-def test_ray_is_an_extra(job, tmp_path, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "ray", None)
+def test_ray_is_an_extra(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    job = BulkJob(model="not asked for", part_size=2, batch_size=2)
     with pytest.raises(MissingExtraError, match=r"keras-dynamonet\[ray\]"):
         next(run_on_ray(job, tmp_path, [], workers=1, threads=1))
 
