@@ -14,65 +14,72 @@ import argparse
 import collections
 import copy
 import itertools
+import math
 import statistics
-import time
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks.options import benchmark_parser
 from benchmarks.tables import Table, milliseconds
-from keras_dynamonet.exporters.tflite_operators import operators_of, read_graph
+from keras_dynamonet.exporters.tflite_operators import (
+    Operator,
+    operators_of,
+    read_graph,
+    stored_bytes,
+)
 from keras_dynamonet.exporters.tflite_quantization import open_with_all_tensors
+from keras_dynamonet.exporters.timing import measure
+from keras_dynamonet.machine import count_cpus
 
 # What computes shapes takes no time worth a row.
 _VALUES = ("FLOAT32", "INT8", "UINT8")
 
 
-class Workload:
-    """An operator as it occurs in a network, with all that its time depends on."""
+class Workload(NamedTuple):
+    """An operator as it occurs in a network."""
 
-    def __init__(self, operator, shapes, types, role):
-        self.operator = operator
-        self.role = role
-        self.products = 0  # multiplications and additions
-        if operator.kind in ("CONV_2D", "FULLY_CONNECTED"):
-            kernel = shapes[operator.inputs[1]]
-            results = np.prod(shapes[operator.outputs[0]])
-            self.products = int(results * np.prod(kernel[1:]))
-        options = getattr(operator.node, "builtinOptions", None)
-        self.key = (
-            operator.kind,
-            tuple((shapes[i], types[i]) for i in operator.inputs if i >= 0),
-            tuple((shapes[i], types[i]) for i in operator.outputs),
-            repr(sorted(vars(options).items())) if options else "",
-        )
+    operator: Operator
+    role: str
+    """What it counts as."""
+    products: int
+    """Multiplications and additions."""
+    key: tuple
+    """All that its time depends on."""
 
 
-def profile(path: Path, batch: int, threads: int, rounds: int, seconds: float) -> Table:
+def profile(
+    path: Path, batch: int, threads: int, iterations: int, seconds: float
+) -> Table:
     """The times of a file's operators.
 
     Args:
         path: The file.
         batch: Clips.
         threads: CPUs.
-        rounds: Turns of each operator; the median counts.
-        seconds: Length of a turn.
+        iterations: Runs of each operator at least; the median counts.
+        seconds: Length of all runs of an operator at least.
 
     Returns:
         A row for each role.
     """
     content = path.read_bytes()
     model = read_graph(content)
-    values = _run_reference(content, batch)
+    values = _run_reference(content, model, batch)
     workloads = list(_workloads(model, values))
-    single = {workload.key: workload for workload in workloads}
+
+    def time(content, inputs):
+        return _median_seconds(content, inputs, threads, iterations, seconds)
+
+    by_key = {workload.key: workload for workload in workloads}
     timed = {
-        key: _time(_alone(model, workload.operator, values), threads, rounds, seconds)
-        for key, workload in single.items()
+        key: time(*_alone(model, workload.operator, values))
+        for key, workload in by_key.items()
     }
-    clip = values[int(model.subgraphs[0].inputs[0])]
-    whole = _time((content, [clip]), threads, rounds, seconds)
+    whole = time(content, [values[int(model.subgraphs[0].inputs[0])]])
+    total = sum(timed[workload.key] for workload in workloads)
     roles = collections.defaultdict(list)
     for workload in workloads:
         roles[workload.role].append((timed[workload.key], workload.products))
@@ -80,27 +87,21 @@ def profile(path: Path, batch: int, threads: int, rounds: int, seconds: float) -
         f"{path.name}, batch {batch}, {threads} threads",
         ("operators", "number", "ms", "share of the sum, %", "GMAC", "GMAC/s"),
     )
-    total = sum(timed[workload.key] for workload in workloads)
-    sums = {
-        role: [sum(column) for column in zip(*found, strict=True)]
-        for role, found in roles.items()
-    }
+
+    def add(name, number, spent, *work):
+        share = f"{100 * spent / total:.1f}"
+        table.add(name, number, milliseconds(spent), share, *(work or ("", "")))
+
+    sums = {role: np.sum(found, axis=0) for role, found in roles.items()}
     for role, (spent, products) in sorted(sums.items(), key=lambda item: -item[1][0]):
         work = (f"{products / 1e9:.2f}", f"{products / spent / 1e9:.0f}")
-        table.add(
-            role,
-            str(len(roles[role])),
-            milliseconds(spent),
-            f"{100 * spent / total:.1f}",
-            *(work if products else ("", "")),
-        )
-    number, share = str(len(workloads)), f"{100 * whole / total:.1f}"
-    table.add("sum of all", number, milliseconds(total), "100.0", "", "")
-    table.add("whole file", "", milliseconds(whole), share, "", "")
+        add(role, str(len(roles[role])), spent, *(work if products else ()))
+    add("sum of all", str(len(workloads)), total)
+    add("whole file", "", whole)
     return table
 
 
-def _run_reference(content, batch):
+def _run_reference(content, model, batch):
     """The value of every tensor that a run computes or reads, by its index.
 
     The kernels that keep all tensors are slow: they see one clip, which then stands for
@@ -111,7 +112,7 @@ def _run_reference(content, batch):
     pixels = np.random.default_rng(0).integers(0, 256, clip["shape"], "uint8")
     interpreter.set_tensor(clip["index"], pixels)
     interpreter.invoke()
-    operators = list(operators_of(read_graph(content)))
+    operators = list(operators_of(model))
     computed = {clip["index"], *(i for o in operators for i in o.outputs)}
     used = {i for o in operators for i in (*o.inputs, *o.outputs) if i >= 0}
     values = {index: interpreter.get_tensor(index) for index in used}
@@ -127,8 +128,29 @@ def _workloads(model, values):
     shapes = {index: value.shape for index, value in values.items()}
     types = {index: value.dtype.name for index, value in values.items()}
     for operator in operators_of(model):
-        if operator.output_types[0] in _VALUES:
-            yield Workload(operator, shapes, types, _role(operator, shapes))
+        if operator.output_types[0] not in _VALUES:
+            continue
+        options = operator.node.builtinOptions
+        key = (
+            operator.kind,
+            tuple((shapes[i], types[i]) for i in operator.inputs if i >= 0),
+            tuple((shapes[i], types[i]) for i in operator.outputs),
+            repr(sorted(vars(options).items())) if options else "",
+        )
+        role, products = _role(operator, shapes), count_products(operator, shapes)
+        yield Workload(operator, role, products, key)
+
+
+def count_products(operator: Operator, shapes: Mapping[int, tuple[int, ...]]) -> int:
+    """Multiplications, each with an addition, that the weights of an operator ask for.
+
+    Args:
+        operator: Any; those without weights have none.
+        shapes: Of its tensors, by their indices.
+    """
+    if operator.kind not in ("CONV_2D", "FULLY_CONNECTED"):
+        return 0
+    return math.prod((*shapes[operator.outputs[0]], *shapes[operator.inputs[1]][1:]))
 
 
 def _role(operator, shapes):
@@ -166,9 +188,8 @@ def _alone(model, operator, values):
         tensor = copy.copy(graph.tensors[index])
         tensor.shape = np.array(values[index].shape, "int32")
         tensor.shapeSignature = None
-        data = model.buffers[tensor.buffer].data
-        stored = data is not None and len(data) > 0
         is_shape = tensor.type == schema.TensorType.INT32
+        stored = stored_bytes(model, index) is not None
         tensor.buffer = 0
         if index in operator.inputs and (stored or is_shape):
             tensor.buffer = len(single.buffers)
@@ -187,11 +208,10 @@ def _alone(model, operator, values):
     return content, [values[index] for index in given]
 
 
-def _time(work, threads, rounds, seconds):
-    """Seconds of one run, the median of the rounds' means."""
+def _median_seconds(content, inputs, threads, iterations, seconds):
+    """Of one run."""
     from ai_edge_litert.interpreter import Interpreter
 
-    content, inputs = work
     interpreter = Interpreter(model_content=content, num_threads=threads)
     details = interpreter.get_input_details()
     for detail, value in zip(details, inputs, strict=True):
@@ -199,28 +219,34 @@ def _time(work, threads, rounds, seconds):
     interpreter.allocate_tensors()
     for detail, value in zip(details, inputs, strict=True):
         interpreter.set_tensor(detail["index"], value)
-    interpreter.invoke()
-    times = []
-    for _ in range(rounds):
-        start, runs = time.perf_counter(), 0
-        while not runs or time.perf_counter() - start < seconds:
-            interpreter.invoke()
-            runs += 1
-        times.append((time.perf_counter() - start) / runs)
-    return statistics.median(times)
+    report = measure(
+        lambda _: interpreter.invoke(),
+        inputs[0],
+        duration_seconds=seconds,
+        iterations=iterations,
+        warm_up_seconds=0,
+    )
+    return statistics.median(report.latencies_ms) / 1e3
 
 
-def main(arguments: argparse.Namespace) -> None:
+def main(argv: Sequence[str] | None = None) -> int:
     """Prints a table for each file and batch."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("files", nargs="+", type=Path)
+    parser.add_argument("--batch", type=int, nargs="+", default=[1, 8])
+    parser.add_argument("--threads", type=int, default=count_cpus())
+    parser.add_argument("--iterations", type=int, default=3, help="runs at least")
+    parser.add_argument("--seconds", type=float, default=0.3, help="of runs at least")
+    arguments = parser.parse_args(argv)
     for batch, path in itertools.product(arguments.batch, arguments.files):
-        rounds, seconds = arguments.rounds, arguments.seconds
-        table = profile(path, batch, arguments.threads, rounds, seconds)
+        table = profile(
+            path, batch, arguments.threads, arguments.iterations, arguments.seconds
+        )
         print(table.to_markdown(), flush=True)
+    return 0
 
 
 if __name__ == "__main__":
-    parser = benchmark_parser(__doc__)
-    parser.add_argument("files", nargs="+", type=Path)
-    parser.add_argument("--batch", type=int, nargs="+", default=[1, 8])
-    parser.set_defaults(seconds=0.1, rounds=3)
-    main(parser.parse_args())
+    sys.exit(main())

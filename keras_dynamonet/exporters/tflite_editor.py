@@ -8,6 +8,7 @@ from keras_dynamonet.exporters.tflite_operators import (
     Operator,
     operators_of,
     read_graph,
+    stored_bytes,
 )
 
 # The operator versions from which on the runtimes' kernels take INT8 (weights per
@@ -114,11 +115,11 @@ class GraphEditor:
             tensor >= 0
             and self._graph.tensors[tensor].type == self._schema.TensorType.FLOAT32
         )
-        return is_float and self._data(tensor) is not None
+        return is_float and stored_bytes(self._model, tensor) is not None
 
     def constant(self, tensor: int) -> np.ndarray:
         """The numbers of a float constant."""
-        data = np.asarray(self._data(tensor), "uint8")
+        data = stored_bytes(self._model, tensor)
         return data.view("float32").reshape(self._graph.tensors[tensor].shape)
 
     def add_constant(self, like: int, values: np.ndarray, scales: np.ndarray) -> int:
@@ -157,10 +158,6 @@ class GraphEditor:
         if tensor in self._not_in_float:
             self._add_conversion("DEQUANTIZE", self._in_int8[tensor], tensor)
             self._not_in_float.remove(tensor)
-
-    def _data(self, tensor):
-        data = self._model.buffers[self._graph.tensors[tensor].buffer].data
-        return None if data is None or not len(data) else data
 
     def _add_tensor(self, like, type_, scales, zero_points):
         old, new = self._graph.tensors[like], self._schema.TensorT()

@@ -79,6 +79,12 @@ def read_graph(content: bytes):
     return schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(content, 0))
 
 
+def stored_bytes(model, tensor: int) -> np.ndarray | None:
+    """What the file holds of a tensor, as uint8: None if it is computed or given."""
+    data = model.buffers[model.subgraphs[0].tensors[tensor].buffer].data
+    return None if data is None or not len(data) else np.asarray(data, "uint8")
+
+
 def operators_of(model) -> Iterator[Operator]:
     """Every operator of an object tree, in order."""
     kinds, types = _names("BuiltinOperator"), _names("TensorType")
@@ -214,12 +220,11 @@ def _cuts_patches(model, operator):
     `layers.dynamic_motion_filter.neighbourhoods` makes such; nothing that was trained
     has as many filters as taps, all at right angles and of length 1.
     """
-    graph = model.subgraphs[0]
-    kernel = graph.tensors[operator.inputs[1]]
-    data = model.buffers[kernel.buffer].data
-    if operator.input_types[1] != "FLOAT32" or data is None or kernel.shape[-1] != 1:
+    shape = model.subgraphs[0].tensors[operator.inputs[1]].shape
+    data = stored_bytes(model, operator.inputs[1])
+    if operator.input_types[1] != "FLOAT32" or data is None or shape[-1] != 1:
         return False
-    filters = np.asarray(data, "uint8").view("float32").reshape(kernel.shape[0], -1)
+    filters = data.view("float32").reshape(shape[0], -1)
     products = filters @ filters.T
     return filters.shape[0] == filters.shape[1] and np.allclose(
         products, np.eye(len(filters)), atol=1e-3

@@ -38,17 +38,15 @@ def same_is_symmetric(sizes, kernel_size, strides, padding):
     >>> same_is_symmetric((8, 8), (3, 3), (2, 2), (1, 1))
     False
     """
-    for size, kernel, stride, pad in zip(
-        sizes, kernel_size, strides, padding, strict=True
-    ):
-        total = kernel - 1  # of any size at stride 1
-        if size is not None:
-            total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
-        elif stride != 1:
-            return False
-        if total != 2 * pad:
-            return False
-    return True
+    axes = zip(sizes, kernel_size, strides, padding, strict=True)
+    return all(_is_symmetric(*axis) for axis in axes)
+
+
+def _is_symmetric(size, kernel, stride, pad):
+    if size is None:
+        return stride == 1 and 2 * pad == kernel - 1
+    total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
+    return total == 2 * pad
 
 
 def ensure_shape(x, shape):

@@ -303,15 +303,15 @@ def _stack_runs(runs, starts, count, stride):
     `[run 0: tap 0, tap 1, tap 2][run 1: tap 0, tap 1, tap 2] ...`
     """
     _, _, number, run = runs.shape
-    frames = [runs[:, start : start + count * stride] for start in starts]
-    if stride > 1:
-        # TFLite's kernel goes through a strided slice one number at a time.
-        phases = [
-            ops.reshape(part, (-1, count, stride, number * run))[:, :, :1]
-            for part in frames
-        ]
-        frames = [ops.reshape(part, (-1, count, number, run)) for part in phases]
-    return ops.concatenate(frames, axis=-1)
+    stack = []
+    for start in starts:
+        frames = runs[:, start : start + count * stride]
+        if stride > 1:
+            # TFLite's kernel goes through a strided slice one number at a time.
+            phases = ops.reshape(frames, (-1, count, stride, number * run))
+            frames = ops.reshape(phases[:, :, :1], (-1, count, number, run))
+        stack.append(frames)
+    return ops.concatenate(stack, axis=-1)
 
 
 def _stack_pixels(runs, starts, count, stride):

@@ -13,7 +13,7 @@ from tests.exporters.networks import moving_clips, sure_clips, tiny_network
 
 pytest.importorskip("ai_edge_litert")
 
-from benchmarks.tflite_operators import profile  # noqa: E402
+from benchmarks.tflite_operators import count_products, profile  # noqa: E402
 from keras_dynamonet.exporters import tflite  # noqa: E402
 from keras_dynamonet.exporters.tflite import (  # noqa: E402
     convert,
@@ -21,6 +21,7 @@ from keras_dynamonet.exporters.tflite import (  # noqa: E402
     load_runner,
 )
 from keras_dynamonet.exporters.tflite_operators import (  # noqa: E402
+    Operator,
     belongs_to,
     check_builtin,
     check_int8,
@@ -29,6 +30,7 @@ from keras_dynamonet.exporters.tflite_operators import (  # noqa: E402
     list_operators,
     operators_of,
     read_graph,
+    stored_bytes,
 )
 from keras_dynamonet.exporters.tflite_quantization import (  # noqa: E402
     measure_ranges,
@@ -95,6 +97,9 @@ def test_int8_agrees_with_keras(sure_source, tmp_path):
     content = (tmp_path / "model.tflite").read_bytes()
     kinds = count_operators(content)
     assert "ADD FLOAT32" in kinds and "ADD INT8" not in kinds
+    # What only moves numbers of eight bits does not turn them into floats for it.
+    moves = [o for o in list_operators(content) if o.kind in ("SLICE", "TRANSPOSE")]
+    assert {t for o in moves if "/stem" in o.name for t in o.output_types} == {"INT8"}
     assert_only_convolutions_round(list_operators(content))
 
 
@@ -173,15 +178,11 @@ def test_float_files_hold_no_integers_but_the_pixels(float_file):
 
 def test_biases_are_added_in_the_convolutions(float_file):
     model = read_graph(float_file)
-
-    def is_stored(tensor):
-        data = model.buffers[model.subgraphs[0].tensors[tensor].buffer].data
-        return data is not None and len(data) > 0
-
     apart = [
         operator.name
         for operator in operators_of(model)
-        if operator.kind == "ADD" and any(map(is_stored, operator.inputs))
+        if operator.kind == "ADD"
+        and any(stored_bytes(model, tensor) is not None for tensor in operator.inputs)
     ]
     # A convolution whose bias stands apart, behind a reshape say, is read and written
     # once more, and its INT8 form rounds before it adds.
@@ -193,30 +194,37 @@ def test_no_slice_of_the_backbone_has_strides(float_file):
     # LiteRT's kernel goes through those one number at a time.
     model = read_graph(float_file)
     strides = {
-        operator.name: model.buffers[
-            model.subgraphs[0].tensors[operator.inputs[3]].buffer
-        ].data
+        operator.name: stored_bytes(model, operator.inputs[3]).view("int32")
         for operator in operators_of(model)
         if operator.kind == "STRIDED_SLICE"
     }
     names = belonging(strides, ("stem", "stage"))
-    steps = np.concatenate([np.asarray(strides[name], "uint8") for name in names])
-    assert set(steps.view("int32")) == {1}
+    assert {int(step) for name in names for step in strides[name]} == {1}
 
 
 def test_every_operator_is_timed(float_file, tmp_path):
     path = tmp_path / "model.tflite"
     path.write_bytes(float_file)
-    rows = profile(path, batch=2, threads=1, rounds=1, seconds=0).rows
-    counts = collections.Counter(count_operators(float_file))
+    rows = profile(path, batch=2, threads=1, iterations=1, seconds=0).rows
     timed = collections.Counter()
     for name, number, *_ in rows[:-2]:
         timed[name.partition(",")[0]] += int(number)
-    assert timed == counts - collections.Counter(
-        {name: count for name, count in counts.items() if "INT" in name}
-    )
+    counts = count_operators(float_file)
+    assert timed == {name: n for name, n in counts.items() if "INT" not in name}
     assert [row[0] for row in rows[-2:]] == ["sum of all", "whole file"]
     assert int(rows[-2][1]) == timed.total()
+    times = [float(row[2]) for row in rows]
+    assert all(time > 0 for time in times)
+    np.testing.assert_allclose(sum(times[:-2]), times[-2], rtol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("kind", "products"), [("CONV_2D", 2 * 5 * 6 * 8 * 3 * 3 * 4), ("ADD", 0)]
+)
+def test_products_are_those_of_the_weights(kind, products):
+    operator = Operator(kind, "net/conv", (0, 1), (2,), (), (), None)
+    shapes = {0: (2, 5, 6, 32), 1: (8, 3, 3, 4), 2: (2, 5, 6, 8)}
+    assert count_products(operator, shapes) == products
 
 
 def belonging(names, layers):

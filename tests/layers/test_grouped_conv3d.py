@@ -145,7 +145,8 @@ def test_a_bias_is_added_once_everywhere(form, groups):
     without = np.array(layer(inputs))
     layer.bias.assign(np.arange(8.0))
     added = layer(inputs) - without
-    np.testing.assert_allclose(added, np.arange(8.0) + 0 * without, atol=1e-5)
+    expected = np.broadcast_to(np.arange(8.0), without.shape)
+    np.testing.assert_allclose(added, expected, atol=1e-5)
 
 
 def test_weights_and_padding_are_those_of_pytorch():
