@@ -74,12 +74,12 @@ def open_output(out: Path, identity: dict[str, Any], *, overwrite: bool) -> None
     """
     job_file = out / JOB_FILE
     if out.is_dir() and any(out.iterdir()):
-        if not job_file.exists():
+        earlier = _read_identity(job_file)
+        if earlier is None:
             raise UserError(
                 f"{out}: holds files that are no output of this program. Choose an "
                 "empty or a new folder."
             )
-        earlier = json.loads(job_file.read_text())
         differing = sorted(
             name
             for name in earlier.keys() | identity.keys()
@@ -122,6 +122,16 @@ def job_identity(job: BulkJob, manifest: Manifest) -> dict[str, Any]:
         "data_fingerprint": manifest.fingerprint(),
         "videos": len(manifest),
     }
+
+
+def _read_identity(job_file):
+    """What a job wrote of itself; None if there is no such file, or it says else."""
+    try:
+        earlier = json.loads(job_file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    is_job = isinstance(earlier, dict) and "data_fingerprint" in earlier
+    return earlier if is_job else None
 
 
 def missing_parts(out: Path, num_parts: int) -> list[int]:

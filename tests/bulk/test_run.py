@@ -126,16 +126,26 @@ def test_a_folder_with_other_files_is_left_alone(job, manifest, tmp_path):
     assert (tmp_path / "diary.txt").exists()
 
 
+@pytest.mark.parametrize("text", ["", "{", "[1]", '{"name": "of others"}', "\xff"])
+def test_a_folder_of_another_program_is_left_alone(text, job, manifest, tmp_path):
+    (tmp_path / "_job.json").write_text(text, encoding="latin-1")
+    (tmp_path / "part-000000.parquet").touch()
+    with pytest.raises(UserError, match="holds files that are no output"):
+        run_bulk(job, manifest, tmp_path, overwrite=True)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
 def test_overwriting_leaves_the_files_of_others(tmp_path, caplog):
-    open_output(tmp_path, {"top": 1}, overwrite=False)
+    job = {"data_fingerprint": "d", "top": 1}
+    open_output(tmp_path, job, overwrite=False)
     written = ("part-000000.parquet", ".part-000001.1.partial.parquet", "_summary.json")
     for name in (*written, "best.keras", "list.csv", "part-000000.mine.parquet"):
         (tmp_path / name).touch()
     (tmp_path / "videos").mkdir()
-    open_output(tmp_path, {"top": 2}, overwrite=True)
+    open_output(tmp_path, {**job, "top": 2}, overwrite=True)
     kept = ["best.keras", "list.csv", "part-000000.mine.parquet", "videos"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["_job.json", *kept]
-    assert json.loads((tmp_path / "_job.json").read_text()) == {"top": 2}
+    assert json.loads((tmp_path / "_job.json").read_text()) == {**job, "top": 2}
     assert f"{tmp_path}: kept what is no job's: {', '.join(kept)}" in caplog.text
 
 
