@@ -16,6 +16,25 @@ UNLIMITED = -1
 
 _UNREACHABLE = ("UNAVAILABLE", "DEADLINE_EXCEEDED")
 
+# A server whose queue is full answers UNAVAILABLE, as one does that is not there: the
+# first has room a moment later, the second is given up after some four seconds.
+_PATIENCE = {
+    "methodConfig": [
+        {
+            "name": [{"service": "tensorflow.serving.PredictionService"}],
+            "retryPolicy": {
+                "maxAttempts": 5,
+                "initialBackoff": "0.25s",
+                "backoffMultiplier": 2,
+                "maxBackoff": "2s",
+                "retryableStatusCodes": ["UNAVAILABLE"],
+            },
+        }
+    ]
+}
+# gRPC keeps a request for another attempt up to this size, by itself 256 KB.
+_KEPT_BYTES = 2**31 - 1
+
 
 class UnreachableError(UserError):
     """No TensorFlow Serving answers at the address, or none in time."""
@@ -24,7 +43,8 @@ class UnreachableError(UserError):
 class GrpcClient:
     """Talks to TensorFlow Serving over gRPC: clips travel as raw bytes.
 
-    Use as a context manager.
+    Use as a context manager. Where the server's queue is full, a request is sent again,
+    five times in all.
 
     Args:
         address: `host:port`.
@@ -64,6 +84,8 @@ class GrpcClient:
             options=[
                 ("grpc.max_send_message_length", UNLIMITED),
                 ("grpc.max_receive_message_length", UNLIMITED),
+                ("grpc.service_config", json.dumps(_PATIENCE)),
+                ("grpc.per_rpc_retry_buffer_size", _KEPT_BYTES),
             ],
         )
         self._stub = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)

@@ -13,6 +13,10 @@ from keras_dynamonet.exporters.c_api_client import ServedModel, ServingError
 from keras_dynamonet.exporters.serving import MAX_BATCH_SIZE
 
 
+class QueueFull(Exception):
+    """What the scheduler of batches says when too many wait."""
+
+
 class StandIn:
     """Version 1 of one model; answers as the documentation of the server says."""
 
@@ -22,6 +26,7 @@ class StandIn:
         self.lock = threading.Lock()
         self.requests = []
         self.max_batch_size = MAX_BATCH_SIZE  # of batching.config
+        self.refusals = 0  # of requests to come, as if the queue were full
 
     def predict(self, signature, inputs):
         signature = signature or "serving_default"
@@ -34,6 +39,9 @@ class StandIn:
                 f"{self.max_batch_size}"
             )
         with self.lock:
+            if self.refusals:
+                self.refusals -= 1
+                raise QueueFull("The batch scheduling queue is full")
             self.requests.append((signature, inputs))
             return self.model.run(signature, inputs)
 
@@ -56,6 +64,8 @@ def grpc_server(stand_in):
                 outputs = stand_in.predict(spec.signature_name, inputs)
             except ServingError as error:
                 context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+            except QueueFull as error:
+                context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
             response = predict_pb2.PredictResponse()
             response.model_spec.CopyFrom(spec)
             for name, value in outputs.items():

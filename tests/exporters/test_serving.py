@@ -192,6 +192,19 @@ def test_grpc_takes_large_messages(source, stand_in, monkeypatch):
     assert len(outputs["embedding"]) == 2000
 
 
+def test_grpc_asks_again_where_the_queue_is_full(stand_in, monkeypatch):
+    # More than the 256 KB that gRPC keeps by itself.
+    clips = np.zeros((400, 4, 16, 16, 3), "uint8")
+    monkeypatch.setattr(stand_in, "max_batch_size", 400)
+    monkeypatch.setattr(stand_in, "refusals", 2)
+    with grpc_server(stand_in) as address, GrpcClient(address, "actions") as client:
+        assert len(client.predict({"clip": clips}, "embed")["embedding"]) == 400
+        monkeypatch.setattr(stand_in, "refusals", 9)
+        with pytest.raises(UnreachableError, match="UNAVAILABLE: .*queue is full"):
+            client.predict({"clip": clips}, "embed")
+        assert stand_in.refusals == 4
+
+
 def test_grpc_errors_are_lines(source, stand_in):
     clip = {"clip": source.clips.parity[:1]}
     with grpc_server(stand_in) as address:
