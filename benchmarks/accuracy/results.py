@@ -45,6 +45,7 @@ class Results:
         for metric, value in numbers.items():
             name = experiment.name
             rows.writerow([name, seed, experiment.key, metric, f"{value:.6g}"])
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         with open(self.path, "a", encoding="utf-8") as file:
             file.write(text.getvalue())
             file.flush()

@@ -65,6 +65,9 @@ def _holds_videos_only(data: Path) -> bool:
 # What a remote file with such an ending is.
 _LIST_ENDINGS = {".csv": "csv", ".tsv": "csv", ".txt": "text", ".lst": "text"}
 
+# Text that would be read as a list of paths, a line each.
+_NO_LISTS = (".json", ".jsonl", ".md", ".py", ".toml", ".yaml", ".yml")
+
 # In the order in which they are tried; the last two match what is left.
 LAYOUTS = {
     "packed": Layout(
@@ -135,6 +138,11 @@ def read_listing(
     if not data.exists():
         raise UserError(f"{data}: no such file or folder.")
     if layout == "auto":
+        if data.is_file() and data.suffix.lower() in _NO_LISTS:
+            raise UserError(
+                f"{data}: is no list of videos. Name a folder, a video, or a list of "
+                "them that ends with .csv or .txt."
+            )
         layout = next(name for name, each in LAYOUTS.items() if each.matches(data))
         if all_videos and layout == "class_folders":
             layout = "unlabelled"

@@ -52,7 +52,8 @@ class TrainConfig:
     unlabelled: str | None = setting(
         None,
         "data",
-        "videos without labels, mixed in for the frame loss",
+        "videos without labels, mixed in for the frame loss; those of its part train, "
+        "where it has parts, and none that DATA or the validation has",
         metavar="DATA",
     )
     labelled_share: float = setting(
@@ -119,7 +120,8 @@ class TrainConfig:
         None,
         "model",
         "motion filters in closed form, from the network, or from both; default: "
-        "solved for actions, generated for next frames alone",
+        "solved for actions, generated for next frames alone (solved with --segments "
+        "or --solver-maps)",
         choices=("solved", "generated", "refined"),
     )
     generator_input: str | None = setting(
@@ -327,6 +329,11 @@ class TrainConfig:
             "must be shares from 0.1 to 1",
         )
         self._require(
+            "frame_loss_weight",
+            self.task == "actions" or self.frame_loss_weight or self.teacher_weight,
+            "must be positive to learn from frames alone without a teacher",
+        )
+        self._require(
             "stride", self.stride is None or self.fps is None, "excludes `fps`"
         )
 
@@ -360,6 +367,8 @@ class TrainConfig:
             for name, (needed, value) in needs.items()
             if getattr(self, name) != defaults[name] and getattr(self, needed) != value
         }
+        if self.labelled_share != defaults["labelled_share"] and not self.unlabelled:
+            idle["labelled_share"] = "unlabelled=DATA"
         if self.frozen_norm != defaults["frozen_norm"] and self.freeze == "none":
             idle["frozen_norm"] = "freeze=STAGE"
         if self.task == "frames" and self.loss_weighting == "warm_up":

@@ -48,10 +48,12 @@ class WeightTransfer:
     Args:
         copied: Paths of the variables that were taken over.
         kept: Paths of those that keep their fresh values.
+        left: Paths in the source for which there was no place.
     """
 
     copied: tuple[str, ...]
     kept: tuple[str, ...]
+    left: tuple[str, ...]
 
 
 def build_model(config: TrainConfig, class_names: Sequence[str] | None) -> keras.Model:
@@ -80,7 +82,7 @@ def _starting_model(
     trained = load_trained_model(config.init)
     source = trained.model
     if config.preset is not None:
-        model = _from_preset(config, class_names)
+        model = _from_preset(config, class_names, trained)
     else:
         model = _like(trained, config, class_names)
     # A head trained on other classes would name the new ones wrongly.
@@ -92,11 +94,12 @@ def _starting_model(
             "--preset to take its architecture over."
         )
     logger.info(
-        "Took over %d of %d variables from %s; fresh: %s",
+        "Took over %d of %d variables from %s; fresh: %s; left there: %s",
         len(transfer.copied),
         len(transfer.copied) + len(transfer.kept),
         config.init,
         ", ".join(transfer.kept) or "none",
+        ", ".join(transfer.left) or "none",
     )
     return model
 
@@ -104,8 +107,8 @@ def _starting_model(
 def _tell_what_frames_teach(model: keras.Model) -> None:
     if model.filter_source == "solved":
         logger.warning(
-            "solved filters have no weights: frames alone teach their forecast, and "
-            "the backbone nothing (--filter-source generated does)"
+            "solved filters do not come from the backbone: frames alone teach it "
+            "nothing (--filter-source generated does)"
         )
     elif model.generator_input not in ("feature", "stage4"):
         logger.info(
@@ -117,10 +120,28 @@ def _tell_what_frames_teach(model: keras.Model) -> None:
 
 def _tell_what_has_no_effect(config: TrainConfig, model: keras.Model) -> None:
     idle = config.idle_settings
+    fixed = model.filter_source == "solved" and not model.solver_maps
     if config.generator_input is not None and model.filter_source == "solved":
         idle["generator_input"] = "filter_source=generated or refined"
+    if config.motion_gradient is False and fixed:
+        idle["motion_gradient"] = "filters that learn, generated or on `solver_maps`"
+    for name in ("motion_gradient", "descriptor"):
+        if getattr(config, name) is not None and model.evidence == "feature":
+            idle[name] = "evidence=both or filters"
     for name, need in idle.items():
         logger.warning("`%s` has no effect without %s", name, need)
+    growing = config.task == "actions" and config.loss_weighting == "warm_up"
+    if growing and config.epochs < config.loss_warmup_epochs:
+        logger.warning(
+            "the action loss grows in over %g epochs and there are %d: it does not "
+            "reach its whole weight (`loss_warmup_epochs`)",
+            config.loss_warmup_epochs,
+            config.epochs,
+        )
+    if config.task == "actions" and model.evidence == "filters" and fixed:
+        logger.warning(
+            "with solved filters as the only evidence nothing teaches the backbone"
+        )
 
 
 def compile_model(
@@ -205,16 +226,29 @@ def copy_weights(
             copied.append(path)
         else:
             kept.append(path)
-    return WeightTransfer(tuple(copied), tuple(kept))
+    left = available.keys() - set(copied)
+    return WeightTransfer(tuple(copied), tuple(kept), tuple(sorted(left)))
 
 
-def _from_preset(config: TrainConfig, class_names: Sequence[str] | None) -> keras.Model:
+def _from_preset(
+    config: TrainConfig,
+    class_names: Sequence[str] | None,
+    start: TrainedModel | None = None,
+) -> keras.Model:
+    """A network of the preset's backbone; all else as in `start`, if that is given."""
     preset = config.preset or DEFAULT_PRESET
     if preset not in PRESETS:
         raise UserError(f"`--preset {preset}` is unknown. Known: {', '.join(PRESETS)}.")
     arguments, backbone = _arguments(config)
-    if config.task == "frames":
-        # Solved filters have no weights: frames alone would teach the backbone nothing.
+    fps, stride = DEFAULT_FPS, 1
+    if start is not None:
+        # Otherwise weights of filters that the preset has by default not would be lost.
+        settings = start.model.get_config()
+        of_start = {name: settings[name] for name in MODEL_ARGUMENTS}
+        arguments = {**of_start, **arguments}
+        fps, stride = start.spec.fps, start.spec.stride
+    elif config.task == "frames" and not _needs_solved_filters(arguments):
+        # They do not come from the backbone, which frames alone would not teach then.
         arguments.setdefault("filter_source", "generated")
     try:
         return DynamoNet.from_preset(
@@ -223,11 +257,15 @@ def _from_preset(config: TrainConfig, class_names: Sequence[str] | None) -> kera
             class_names=class_names,
             size=config.size,
             backbone=backbone,
-            **_pace(config, fps=DEFAULT_FPS, stride=1),
+            **_pace(config, fps=fps, stride=stride),
             **arguments,
         )
     except (TypeError, ValueError) as error:
         raise UserError(f"The model cannot be built: {error}") from error
+
+
+def _needs_solved_filters(arguments: Mapping) -> bool:
+    return arguments.get("segments", 1) != 1 or bool(arguments.get("solver_maps"))
 
 
 def _like(

@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_dynamonet.data.clip_sampling import ClipSpec
 from keras_dynamonet.data.manifest import Manifest, list_splits, load_manifest
+from keras_dynamonet.data.places import absolute_path
 from keras_dynamonet.data.transforms import Augmentation
 from keras_dynamonet.errors import UserError
 from keras_dynamonet.models.dynamonet import DynamoNet
@@ -23,7 +24,7 @@ class TrainingData:
     """The videos of a run.
 
     Args:
-        train: To learn from; the unlabelled ones at the end.
+        train: To learn from; the unlabelled ones at the end, no video twice.
         validation: To judge each epoch by, or `None`.
     """
 
@@ -80,11 +81,31 @@ def load_training_data(config: TrainConfig) -> TrainingData:
                 "No videos to validate on: the best epoch is that of the training loss"
             )
     if config.unlabelled is not None:
-        unlabelled = load_manifest(
-            config.unlabelled, labelled=False, video_root=config.video_root
-        )
-        train = train.concat(unlabelled)
+        train = train.concat(_load_unlabelled(config, (train, validation)))
     return TrainingData(train, validation if len(validation) else None)
+
+
+def _load_unlabelled(config: TrainConfig, apart: Sequence[Manifest]) -> Manifest:
+    """The videos without labels, less those that are in the other manifests."""
+    source = {"video_root": config.video_root}
+    parts = list_splits(config.unlabelled, **source)
+    split = "train" if "train" in parts else None
+    found = load_manifest(config.unlabelled, split=split, labelled=False, **source)
+    taken = {absolute_path(m.path(i)) for m in apart for i in range(len(m))}
+    paths = (absolute_path(found.path(i)) for i in range(len(found)))
+    new = np.array([path not in taken for path in paths], bool)
+    if not new.any():
+        raise UserError(
+            f"{config.unlabelled}: has no videos but those of {config.data} and of the "
+            "validation. Name others, or leave out --unlabelled."
+        )
+    if not new.all():
+        logger.info(
+            "Left out of the unlabelled videos: %d that are trained on with a label or "
+            "validated on",
+            np.count_nonzero(~new),
+        )
+    return found.subset(new)
 
 
 def load_evaluation_data(

@@ -306,6 +306,13 @@ def test_layout_can_be_forced(tmp_path):
         load_manifest(tmp_path, layout="hmdb51")
 
 
+@pytest.mark.parametrize("name", ["benchmark.json", "notes.md"])
+def test_text_that_is_no_list(tmp_path, name):
+    (tmp_path / name).write_text('[\n"a.mp4"\n]\n')
+    with pytest.raises(UserError, match=f"{name}: is no list of videos"):
+        load_manifest(tmp_path / name, labelled=False)
+
+
 def test_nothing_there(tmp_path):
     with pytest.raises(UserError, match="no such file or folder"):
         load_manifest(tmp_path / "nowhere")

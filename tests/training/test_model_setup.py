@@ -55,7 +55,9 @@ def test_network_settings_reach_the_network():
     [
         ({}, "teach the backbone up to stage1"),
         ({"generator_input": "feature"}, ""),
-        ({"filter_source": "solved"}, "and the backbone nothing"),
+        ({"filter_source": "solved"}, "frames alone teach it nothing"),
+        ({"segments": 2}, "frames alone teach it nothing"),
+        ({"solver_maps": 2}, "frames alone teach it nothing"),
     ],
 )
 def test_users_are_told_what_frames_alone_teach(options, told, caplog):
@@ -72,14 +74,55 @@ def test_users_are_told_what_frames_alone_teach(options, told, caplog):
         ("momentum", 0.5, {"optimizer": "sgd"}),
         ("learning_rate_batch", 8, {"scale_learning_rate": "linear"}),
         ("frozen_norm", "adapting", {"freeze": "stage1"}),
+        ("labelled_share", 0.25, {"unlabelled": "more"}),
+        ("motion_gradient", False, {"filter_source": "generated"}),
     ],
 )
 def test_users_are_told_of_settings_without_effect(name, value, needed, caplog):
-    told = f"`{name}` has no effect without {next(iter(needed))}="
+    told = f"`{name}` has no effect without "
     build_model(tiny_config("data", "run", **{name: value}, **needed), None)
     assert "no effect" not in caplog.text
     build_model(tiny_config("data", "run", **{name: value}), None)
     assert told in caplog.text
+
+
+@pytest.mark.parametrize(
+    "option", [{"motion_gradient": False}, {"descriptor": "flatten"}]
+)
+def test_users_are_told_what_only_seen_filters_have(option, caplog):
+    (name,) = option
+    seen = {"filter_source": "generated", **option}
+    build_model(tiny_config("data", "run", **seen), None)
+    assert "no effect" not in caplog.text
+    build_model(tiny_config("data", "run", evidence="feature", **seen), None)
+    assert f"`{name}` has no effect without evidence=both or filters" in caplog.text
+
+
+def test_learned_maps_have_a_motion_gradient(caplog):
+    config = tiny_config("data", "run", motion_gradient=False, solver_maps=2)
+    build_model(config, None)
+    assert "no effect" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"evidence": "filters"}, "nothing teaches the backbone"),
+        ({"evidence": "filters", "filter_source": "generated"}, ""),
+        ({"loss_weighting": "warm_up"}, "grows in over 5 epochs and there are 2"),
+        ({"loss_weighting": "warm_up", "loss_warmup_epochs": 2.0}, ""),
+    ],
+)
+def test_users_are_told_of_what_is_not_taught(options, told, caplog):
+    build_model(tiny_config("data", "run", **options), ["walk", "run"])
+    assert told in caplog.text if told else not caplog.text
+
+
+def test_frames_alone_need_something_to_learn():
+    weights = {"frame_loss_weight": 0.0, "teacher_weight": 0.0}
+    tiny_config("data", "run", **weights)
+    with pytest.raises(UserError, match="`frame_loss_weight` must be positive"):
+        tiny_config("data", "run", task="frames", **weights)
 
 
 def test_users_are_told_that_frames_alone_need_no_warm_up():
@@ -185,6 +228,29 @@ def test_init_with_another_frame_size_and_length_keeps_the_backbone(source):
     np.testing.assert_array_equal(weights_of(copy)[name], weights_of(model)[name])
 
 
+def test_a_preset_takes_the_filters_of_the_start(tmp_path, caplog):
+    frames = build_model(
+        tiny_config("data", "run", task="frames", kernel_size=5, fps=6.0), None
+    )
+    randomise_weights(frames)
+    path = tmp_path / "frames.keras"
+    frames.save(path)
+    settings = {"preset": "nano-16f", "init": str(path)}
+    with caplog.at_level("INFO"):
+        model = build_model(tiny_config("data", "run", **settings), ["walk", "run"])
+    assert (model.filter_source, model.kernel_size) == ("generated", 3)  # as named
+    assert (model.fps, model.num_frames, model.num_classes) == (6.0, 4, 2)
+    assert "left there: action/bias, action/kernel, " in caplog.text
+
+    named = {"model": {"backbone": MODEL["backbone"]}}
+    settings = tiny_config("data", "run", **settings, **named)
+    before, after = weights_of(frames), weights_of(build_model(settings, ["w", "r"]))
+    assert before.keys() == after.keys()
+    assert any(name.startswith("filter_generator/") for name in before)
+    for name in before.keys() - {"action/kernel", "action/bias"}:
+        np.testing.assert_array_equal(after[name], before[name])
+
+
 def test_copy_reports_what_fits(source):
     path, model = source
     config = tiny_config("data", "run", model={**MODEL, "kernel_size": 5})
@@ -193,6 +259,8 @@ def test_copy_reports_what_fits(source):
     assert "stem_conv/conv/kernel" in transfer.copied
     assert "filter_forecaster/filters/kernel" in transfer.kept
     assert len(transfer.copied) + len(transfer.kept) == len(other.weights)
+    assert len(transfer.copied) + len(transfer.left) == len(model.weights)
+    assert "filter_forecaster/filters/kernel" in transfer.left
 
 
 def test_init_of_which_nothing_fits_is_refused(source):

@@ -101,6 +101,35 @@ def test_unlabelled_videos_are_added(action_videos):
     assert train.num_labelled == 12
 
 
+def test_unlabelled_videos_are_no_others(action_videos, tmp_path):
+    """Neither parts to judge by nor what has a label already is learnt from again."""
+    config = TrainConfig(data=str(action_videos), unlabelled=str(action_videos))
+    with pytest.raises(UserError, match="has no videos but those of .*--unlabelled"):
+        load_training_data(config)
+
+    labelled = [f"train/{name}/0.mp4,{name}\n" for name in ("right", "left", "down")]
+    (tmp_path / "few.csv").write_text("".join(labelled))
+    config = TrainConfig(
+        data=str(tmp_path / "few.csv"),
+        video_root=str(action_videos),
+        validation=str(action_videos / "test"),
+        unlabelled=str(action_videos),
+    )
+    train = load_training_data(config).train
+    assert train.labels.tolist() == [2, 1, 0, *[-1] * 9]
+    assert len(set(train.paths)) == 12
+    assert all("train" in path for path in train.paths)
+
+    # Without parts, what is held out is left out, too.
+    config = TrainConfig(
+        data=str(action_videos / "test"),
+        validation_share=0.5,
+        unlabelled=str(action_videos / "test"),
+    )
+    with pytest.raises(UserError, match="has no videos but"):
+        load_training_data(config)
+
+
 def test_a_list_of_unlabelled_videos_starts_from_the_video_root(
     action_videos, tmp_path
 ):
