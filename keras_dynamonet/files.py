@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import glob
 import os
 import shutil
 import tempfile
@@ -39,8 +40,7 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # Not the number of the process: hosts that share a folder have the same numbers.
-    unique = uuid.uuid4().hex[:8]
-    temporary = path.with_name(f".{path.stem}.{unique}.partial{path.suffix}")
+    temporary = path.with_name(_partial(path, uuid.uuid4().hex[:8]))
     try:
         yield temporary
         if path.is_dir():
@@ -103,14 +103,22 @@ def remove_written(folder: Path, written: Iterable[Path]) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def remove_leftovers(folder: str | os.PathLike) -> None:
+def remove_leftovers(folder: str | os.PathLike, *, of: Path | None = None) -> None:
     """Removes what processes that were killed while writing have left in a folder.
 
     Args:
-        folder: Where `atomic_path` wrote; nobody else may be writing there now.
+        folder: Where `atomic_path` wrote.
+        of: What they wrote, which nobody else may be writing now. Default: anything.
     """
-    for leftover in Path(folder).glob(".*.partial*"):
+    pattern = ".*.partial*"
+    if of is not None:
+        pattern = glob.escape(_partial(of, "?")).replace("[?]", 8 * "[0-9a-f]")
+    for leftover in Path(folder).glob(pattern):
         _remove(leftover)
+
+
+def _partial(path: Path, unique: str) -> str:
+    return f".{path.stem}.{unique}.partial{path.suffix}"
 
 
 def _remove(path: Path) -> None:

@@ -65,6 +65,29 @@ def test_a_full_disk_is_told_with_the_name_of_the_file(tmp_path):
     assert caught.value.filename == str(tmp_path / "out.mp4")
 
 
+def test_leftovers_of_one_file_are_removed(tmp_path):
+    mine = [".a[1].0a1b2c3d.partial.onnx", ".a[1].00000000.partial.onnx"]
+    others = [
+        ".a1.0a1b2c3d.partial.onnx",
+        ".a[1].0a1b2c3d.partial.onnx.json",
+        ".a[1].0a1b2c3d.partial",
+        ".a[1].int8.0a1b2c3d.partial.onnx",
+        "a[1].onnx",
+    ]
+    for name in (*mine, *others):
+        (tmp_path / name).write_text("")
+    remove_leftovers(tmp_path, of=tmp_path / "a[1].onnx")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(others)
+    with atomic_path(tmp_path / "a[1].onnx") as temporary:
+        temporary.write_text("")
+        remove_leftovers(tmp_path, of=tmp_path / "b.onnx")
+        assert temporary.exists()
+        remove_leftovers(tmp_path, of=tmp_path / "a[1].onnx")
+        assert not temporary.exists()
+        temporary.write_text("whole")
+    assert (tmp_path / "a[1].onnx").read_text() == "whole"
+
+
 def test_leftovers_of_killed_processes_are_removed(tmp_path):
     (tmp_path / ".last.1.partial.keras").write_text("")
     (tmp_path / ".model.2.partial").mkdir()

@@ -69,7 +69,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--out",
         type=local_path,
         metavar="FOLDER",
-        help="where to write (default: RUN/export)",
+        help="where to write (default: RUN/export; of a file NAME.keras, NAME_export "
+        "beside it; of a model of the package, NAME_export here)",
     )
     parser.add_argument(
         "--name", help=f"base of the file names (default: {_FILE_NAME})"

@@ -48,7 +48,10 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--model", metavar="NAME", help="default: the folder of the sidecar"
     )
     parser.add_argument(
-        "--model-version", type=at_least(1), metavar="N", help="default: the newest"
+        "--model-version",
+        type=at_least(1),
+        metavar="N",
+        help="default: that of the sidecar, whose name is a number, else the newest",
     )
     parser.add_argument(
         "--clips",
@@ -91,10 +94,10 @@ def run(arguments: argparse.Namespace) -> int:
 
     model = arguments.model or Path(arguments.sidecar).resolve().parent.name
     options = {
-        "version": arguments.model_version,
+        "version": arguments.model_version or _version_of(arguments.sidecar),
         "timeout_seconds": arguments.timeout,
     }
-    if arguments.rest:
+    if arguments.rest is not None:
         client = RestClient(arguments.rest, model, **options)
     else:
         client = GrpcClient(arguments.grpc or "localhost:8500", model, **options)
@@ -103,7 +106,7 @@ def run(arguments: argparse.Namespace) -> int:
         for video in arguments.videos:
             try:
                 clips = read_video_clips(video, _spec(sidecar), arguments.clips)
-                answers = _ask(client, clips, as_jpeg=bool(arguments.rest))
+                answers = _ask(client, clips, as_jpeg=arguments.rest is not None)
                 found.append(_best(video, answers, sidecar, arguments.top))
             except UnreachableError as error:
                 say_error(str(error), errors)
@@ -117,6 +120,12 @@ def run(arguments: argparse.Namespace) -> int:
     elif found:
         _show(found)
     return 1 if errors else 0
+
+
+def _version_of(sidecar):
+    """The version that a sidecar describes: classes of another may differ."""
+    name = Path(sidecar).stem
+    return int(name) if name.isdecimal() and int(name) else None
 
 
 def _ask(client, clips, *, as_jpeg):
@@ -156,6 +165,11 @@ def _best(video, answers, sidecar, top) -> dict:
     clips = [row for answer in answers for row in answer["probabilities"]]
     probabilities = sum(clips) / len(clips)
     names = sidecar["class_names"] or [str(k) for k in range(len(probabilities))]
+    if len(names) != len(probabilities):
+        raise UserError(
+            f"The served model has {len(probabilities)} classes, the sidecar names "
+            f"{len(names)}. Take the sidecar of the version that is served."
+        )
     order = probabilities.argsort()[::-1][:top]
     actions = [
         {"action": names[k], "probability": float(probabilities[k])} for k in order

@@ -77,8 +77,10 @@ class AccuracyComparison:
                 f"{MOST_LOST_POINTS:g} allowed"
             )
         if self.top1_agreement < allowed.top1:
+            videos = self.keras.total
             found.append(
-                f"the first class agrees on {self.top1_agreement:.1%} of the videos, "
+                "the first class agrees on "
+                f"{round(self.top1_agreement * videos)} of {videos} videos, "
                 f"{allowed.top1:.0%} needed"
             )
         if allowed.absolute is not None and self.max_absolute > allowed.absolute:

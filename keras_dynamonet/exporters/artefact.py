@@ -26,7 +26,7 @@ from keras_dynamonet.exporters.parity import (
 )
 from keras_dynamonet.exporters.sidecar import batch_range, sidecar_path
 from keras_dynamonet.exporters.source import ExportSource, file_sha256
-from keras_dynamonet.files import atomic_path
+from keras_dynamonet.files import atomic_path, remove_leftovers
 
 Runner = Callable[[np.ndarray], Mapping[str, np.ndarray]]
 """An artefact in its runtime: from clips to outputs by name."""
@@ -100,6 +100,9 @@ def export_artefact(
     check_target(target, folder=format == "saved_model", overwrite=overwrite)
     refuse_constants(source.expected, source.clips.source)
     started = time.monotonic()
+    with _writable(target):
+        for path in (target, sidecar):
+            remove_leftovers(path.parent, of=path)
     with (
         _writable(target),
         _replaced(target, sidecar) if overwrite else contextlib.nullcontext(),
@@ -236,11 +239,13 @@ def check_target(target: Path, *, folder: bool, overwrite: bool) -> None:
 
     Raises:
         UserError: If the artefact or its sidecar exists already and `overwrite` is
-            false, or there is a file in the place of a folder, a folder in that of a
-            file, or one that is no SavedModel.
+            false, or there is a file or a link in the place of a folder, a folder in
+            that of a file, or one that is no SavedModel.
     """
     found = None
-    if folder and target.is_file():
+    if folder and target.is_symlink():
+        found = "is a symbolic link"
+    elif folder and target.is_file():
         found = "is a file, not the folder of a SavedModel"
     elif target.is_dir() and not (folder and (target / "saved_model.pb").is_file()):
         found = "is a folder, but no SavedModel" if folder else "is a folder"

@@ -16,7 +16,7 @@ from keras_dynamonet.data.clip_sampling import ClipSpec
 from keras_dynamonet.data.manifest import load_manifest
 from keras_dynamonet.data.pipeline import evaluation_dataset
 from keras_dynamonet.errors import UserError
-from keras_dynamonet.exporters.parity import PROVING_CLIPS
+from keras_dynamonet.exporters.parity import BATCH_SIZES, PROVING_CLIPS
 
 _logger = logging.getLogger(__name__)
 
@@ -161,8 +161,8 @@ def load_export_clips(
     distinct = len(set(clips.parity_hashes))
     if distinct == 1 < len(clips.parity):
         raise UserError(
-            f"{data}: all {len(clips.parity)} clips to compare on are the same, which "
-            "proves nothing. Name other videos with --data."
+            f"{data}: all clips to compare on are the same, which proves nothing. "
+            "Name other videos with --data."
         )
     if distinct < PROVING_CLIPS:
         _logger.warning(
@@ -223,7 +223,10 @@ def _hash_each(clips):
 
 
 def _distinct_first(clips):
-    """Clips that come again move to the end: some signatures see the first ones."""
+    """Clips that come again would count again: they only fill up all batch sizes.
+
+    They stand at the end, because some signatures see the first clips alone.
+    """
     hashes = clips.parity_hashes
     first = {}
     for index, value in enumerate(hashes):
@@ -232,7 +235,8 @@ def _distinct_first(clips):
         return clips
     chosen = set(first.values())
     again = [index for index in range(len(hashes)) if index not in chosen]
-    return replace(clips, parity=clips.parity[[*first.values(), *again]])
+    kept = [*first.values(), *again][: max(len(first), sum(BATCH_SIZES))]
+    return replace(clips, parity=clips.parity[kept])
 
 
 def _clips_in_words(distinct, count):

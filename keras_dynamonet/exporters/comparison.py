@@ -110,6 +110,11 @@ def sidecar_of(path: str | os.PathLike) -> dict:
     path = Path(path)
     if not path.exists():
         raise UserError(f"{path}: no such artefact.")
+    if not sidecar_path(path).is_file():
+        raise UserError(
+            f"{path}: has no sidecar {sidecar_path(path).name} beside it. Name an "
+            "artefact that an export wrote."
+        )
     sidecar = read_sidecar(sidecar_path(path))
     check_belongs(path, sidecar)
     return sidecar

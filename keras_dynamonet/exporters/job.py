@@ -178,8 +178,10 @@ def run_job(
     except Exception as error:  # of one of many libraries
         _logger.debug("%s", target, exc_info=True)
         errors.append(f"{target}: {reason_of(error)}")
+    # One that agreed, but could not be kept, is not what its name stands for.
+    told = reports if results or not all(reports) else []
     try:
-        record(folder, target, reports, source=clips_from)
+        record(folder, target, told, source=clips_from)
     except OSError as error:
         reason = error.strerror or error
         errors.append(f"{folder / FILE_NAME}: cannot be written: {reason}.")

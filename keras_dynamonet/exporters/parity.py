@@ -374,7 +374,7 @@ def _compare_output(artefact, name, expected, received, tolerance, hashes):
             problems.append(f"{words} {value:.2g}, allowed {most:g}")
     if top1 is not None and top1 < tolerance.top1:
         problems.append(
-            f"the first class agrees on {top1:.1%} of {count} clips, "
+            f"the first class agrees on {round(top1 * count)} of {count} clips, "
             f"{tolerance.top1:.0%} needed"
         )
     return OutputParity(

@@ -152,7 +152,8 @@ def check_version(target: Path, *, overwrite: bool) -> None:
         UserError: If it or its sidecar exists already and `overwrite` is false, or
             something else than a SavedModel is in its place.
     """
-    if target.exists() and not (target / "saved_model.pb").is_file():
+    strange = target.exists() and not (target / "saved_model.pb").is_file()
+    if strange or target.is_symlink():
         raise UserError(
             f"{target}: is no SavedModel and is not replaced. Choose another "
             "--model-version."

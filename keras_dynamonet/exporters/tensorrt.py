@@ -34,6 +34,7 @@ from keras_dynamonet.exporters.tensorrt_network import (
 from keras_dynamonet.files import atomic_path, temporary_folder
 
 _MIB = 1 << 20
+_MOST_MIB = 1 << 20  # a tebibyte, more than any GPU has
 # TensorRT-RTX has neither float32 products nor float32 3D convolutions for Turing; the
 # filters are solved in float32 whatever the precision of the backbone.
 _WITHOUT_FLOAT32 = ("7.5",)
@@ -55,7 +56,7 @@ class EngineSettings:
             `tensorrt` (TensorRT-RTX chooses kernels without timing them).
 
     Raises:
-        UserError: If the batches are not in order or the workspace is not positive.
+        UserError: If the batches are not in order or the workspace is impossible.
 
     Example:
 
@@ -77,9 +78,10 @@ class EngineSettings:
                 "Batches must be in the order 1 <= min <= opt <= max. "
                 f"Received: {self.min_batch}, {self.opt_batch}, {self.max_batch}"
             )
-        if self.workspace_mib < 1:
+        if not 1 <= self.workspace_mib <= _MOST_MIB:
             raise UserError(
-                f"The workspace must be at least 1 MiB. Received: {self.workspace_mib}"
+                f"The workspace must be 1 to {_MOST_MIB} MiB. "
+                f"Received: {self.workspace_mib}"
             )
 
     @property
@@ -263,7 +265,8 @@ def _compute_capabilities(
     Raises:
         UserError: If that is impossible here.
     """
-    here, asked = machine.compute_capability, tuple(settings.compute_capabilities)
+    here = machine.compute_capability
+    asked = tuple(dict.fromkeys(settings.compute_capabilities))
     if settings.timing_cache is not None and tensorrt.flavour != "tensorrt":
         raise UserError(
             f"{tensorrt.flavour} has no timing cache: it chooses kernels without "

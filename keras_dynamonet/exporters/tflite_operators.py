@@ -207,10 +207,15 @@ def check_int8(content: bytes) -> None:
         if not _cuts_patches(model, operator)
     ]
     others = [c.name for c in chosen if not c.is_int8]
-    if others or not chosen:
+    if not chosen:
+        raise UserError(
+            "tflite: these outputs need no convolution that was trained, and nothing "
+            "else becomes INT8. Export float32."
+        )
+    if others:
         raise UserError(
             f"{len(others)} of {len(chosen)} convolutions of the TFLite file are not "
-            f"INT8: {', '.join(others[:3]) or 'there are none'}."
+            f"INT8: {', '.join(others[:3])}."
         )
 
 

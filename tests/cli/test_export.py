@@ -313,7 +313,7 @@ def test_compare_needs_artefacts_with_sidecars(saved, tmp_path, capsys):
     lonely = tmp_path / "a.onnx"
     for prepare, message in (
         (lambda: None, "a.onnx: no such artefact"),
-        (lambda: lonely.write_text(""), "a.onnx.json: cannot be read: No such file"),
+        (lambda: lonely.write_text(""), "a.onnx: has no sidecar a.onnx.json beside it"),
         (
             lambda: (tmp_path / "a.onnx.json").write_text("{}"),
             "a.onnx.json: is not the sidecar of an artefact",

@@ -101,7 +101,7 @@ def test_unreadable_videos_cannot_be_judged(trained, tmp_path):
     ("comparison", "problem"),
     [
         (make(wrong=3), "1.50 points of accuracy lost, at most 1 allowed"),
-        (make(agreement=0.96), "agrees on 96.0% of the videos, 97% needed"),
+        (make(agreement=0.96), "agrees on 192 of 200 videos, 97% needed"),
         (make(absolute=np.nan), "not finite"),
         (make(absolute=2e-4, precision="float32"), "differ by 0.0002, allowed 0.0001"),
     ],

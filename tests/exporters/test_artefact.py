@@ -257,6 +257,37 @@ def test_a_file_and_a_folder_do_not_replace_each_other(source, tmp_path):
     assert (saved / "saved_model.pb").exists()
 
 
+def test_a_link_is_not_replaced_by_a_folder(source, tmp_path):
+    real = tmp_path / "real"
+    real.mkdir()
+    (real / "saved_model.pb").touch()
+    link = tmp_path / "model"
+    link.symlink_to(real, target_is_directory=True)
+    with pytest.raises(UserError, match="model: is a symbolic link, and is not repl"):
+        export(source, link, format="saved_model", overwrite=True)
+    assert link.is_symlink() and (real / "saved_model.pb").exists()
+
+
+def test_an_artefact_that_agreed_but_was_not_kept_is_not_reported(source, tmp_path):
+    target = tmp_path / "model.test"
+
+    def agree_and_fail(on_report):
+        export_exactly(source, target, on_report=on_report)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    done = job.run_job(agree_and_fail, tmp_path, target, clips_from="clips")
+    assert done.errors and all(done.reports)
+    assert not (tmp_path / "parity.json").exists()
+
+
+def test_what_a_killed_export_left_is_removed(source, tmp_path):
+    (tmp_path / ".model.0a1b2c3d.partial.test").write_text("half")
+    (tmp_path / ".model.test.0a1b2c3d.partial.json").write_text("half")
+    export_exactly(source, tmp_path / "model.test")
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"model.test", "model.test.json"}
+
+
 def test_what_cannot_be_written_elsewhere_is_named(source, tmp_path):
     def fill_temporary_files(path):
         raise OSError(errno.ENOSPC, "No space left on device", "/tmp")

@@ -236,7 +236,7 @@ MORE_VIDEOS = (
         ("dynamic_range", f" C{MORE_VIDEOS}, or take --precision float16."),
         ("bfloat16", f" C{MORE_VIDEOS}, or take --precision float16."),
         ("float16", f" C{MORE_VIDEOS}, or take --precision float32."),
-        ("float32", "90.0% of 40 clips, 100% needed)."),
+        ("float32", "36 of 40 clips, 100% needed)."),
     ],
 )
 def test_close_calls_come_with_a_remedy(precision, remedy):

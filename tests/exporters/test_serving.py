@@ -406,6 +406,48 @@ def test_serve_client_tells_answers_that_are_no_probabilities(
     assert document["errors"][0].startswith(f"{three_videos[0]}: ")
 
 
+@pytest.mark.parametrize("classes", [3, 40])
+def test_serve_client_refuses_answers_of_other_classes(
+    classes, tree, three_videos, monkeypatch, capsys
+):
+    from keras_dynamonet.cli.main import main
+
+    answer = {"probabilities": np.full((1, classes), 1 / classes, "float32")}
+    monkeypatch.setattr(RestClient, "predict", lambda *_: answer)
+    words = ["serve-client", str(tree / "models" / "actions" / "1.json")]
+    assert main([*words, three_videos[0], "--rest", "127.0.0.1:1"]) == 1
+    told = " ".join(capsys.readouterr().err.split())
+    assert f"has {classes} classes, the sidecar names 5. Take the sidecar" in told
+
+
+def test_serve_client_asks_for_the_version_of_the_sidecar(
+    tree, three_videos, tmp_path, monkeypatch
+):
+    from keras_dynamonet.cli.main import main
+
+    asked = []
+
+    def make(address, model, *, version, timeout_seconds):
+        asked.append(version)
+        raise UserError("enough")
+
+    monkeypatch.setattr("keras_dynamonet.exporters.serving_client.GrpcClient", make)
+    sidecar = tree / "models" / "actions" / "1.json"
+    named = tmp_path / "actions.json"
+    named.write_bytes(sidecar.read_bytes())
+    for path, *version in ((sidecar,), (named,), (sidecar, "--model-version", "3")):
+        assert main(["serve-client", str(path), three_videos[0], *version]) == 1
+    assert asked == [1, None, 3]
+
+
+def test_serve_client_takes_no_empty_address(tree, three_videos, capsys):
+    from keras_dynamonet.cli.main import main
+
+    words = ["serve-client", str(tree / "models" / "actions" / "1.json")]
+    assert main([*words, three_videos[0], "--rest", ""]) == 1
+    assert "is no address" in capsys.readouterr().err
+
+
 def test_serve_client_stops_where_the_server_ends(
     tree, stand_in, three_videos, monkeypatch, capsys
 ):

@@ -239,7 +239,8 @@ def test_impossible_options_are_refused(small, tmp_path, monkeypatch):
     export("no timing cache", timing_cache=tmp_path / "cache", **ada)
     export("bfloat16 engine can only be compared on a GPU", precision="bfloat16", **ada)
     export("1 <= min <= opt <= max. Received: 1, 9, 8", opt_batch=9)
-    export("at least 1 MiB. Received: 0", workspace_mib=0)
+    for impossible in (0, 10**15):
+        export(f"1 to 1048576 MiB. Received: {impossible}", workspace_mib=impossible)
     assert list(tmp_path.iterdir()) == []
 
 
