@@ -52,8 +52,8 @@ class TrainConfig:
     unlabelled: str | None = setting(
         None,
         "data",
-        "videos without labels, mixed in for the frame loss; those of its part train, "
-        "where it has parts, and none that DATA or the validation has",
+        "videos without labels, mixed in for the frame loss; of parts those of "
+        "--split or train, and none of DATA, its parts or the validation",
         metavar="DATA",
     )
     labelled_share: float = setting(
@@ -88,7 +88,10 @@ class TrainConfig:
         flag=False,
     )
     preset: str | None = setting(
-        None, "model", "architecture by name; default: that of --init, or nano-16f"
+        None,
+        "model",
+        "architecture by name, with --init of the backbone alone; default: that of "
+        "--init, or nano-16f",
     )
     init: str | None = setting(
         None,
@@ -121,14 +124,14 @@ class TrainConfig:
         "model",
         "motion filters in closed form, from the network, or from both; default: "
         "solved for actions, generated for next frames alone (solved with --segments "
-        "or --solver-maps)",
+        "or --solver-maps), with --init as there",
         choices=("solved", "generated", "refined"),
     )
     generator_input: str | None = setting(
         None,
         "model",
         "where generated filters branch off: the pooled feature, as in the paper, or "
-        "a stage that still has frames; default: stage1",
+        "a stage that still has frames; default: stage1, with --init as there",
         choices=("feature", "stage1", "stage2", "stage3", "stage4"),
     )
     kernel_size: int | None = setting(None, "model", "side of the motion filters")

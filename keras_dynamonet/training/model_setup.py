@@ -14,7 +14,7 @@ import keras
 from keras_dynamonet.errors import UserError
 from keras_dynamonet.layers.backend_ops import num_replicas
 from keras_dynamonet.models.dynamonet import DynamoNet
-from keras_dynamonet.models.presets import PRESETS
+from keras_dynamonet.models.presets import PRESETS, preset_config
 from keras_dynamonet.training.config import TrainConfig
 from keras_dynamonet.training.fine_tuning import freeze, layer_rate_scales
 from keras_dynamonet.training.optimizers import make_optimizer
@@ -81,10 +81,7 @@ def _starting_model(
         return _from_preset(config, class_names)
     trained = load_trained_model(config.init)
     source = trained.model
-    if config.preset is not None:
-        model = _from_preset(config, class_names, trained)
-    else:
-        model = _like(trained, config, class_names)
+    model = _like(trained, config, class_names)
     # A head trained on other classes would name the new ones wrongly.
     same_classes = source.class_names == model.class_names
     transfer = copy_weights(source, model, skip=() if same_classes else ("action/",))
@@ -230,38 +227,29 @@ def copy_weights(
     return WeightTransfer(tuple(copied), tuple(kept), tuple(sorted(left)))
 
 
-def _from_preset(
-    config: TrainConfig,
-    class_names: Sequence[str] | None,
-    start: TrainedModel | None = None,
-) -> keras.Model:
-    """A network of the preset's backbone; all else as in `start`, if that is given."""
-    preset = config.preset or DEFAULT_PRESET
-    if preset not in PRESETS:
-        raise UserError(f"`--preset {preset}` is unknown. Known: {', '.join(PRESETS)}.")
+def _from_preset(config: TrainConfig, class_names: Sequence[str] | None) -> keras.Model:
     arguments, backbone = _arguments(config)
-    fps, stride = DEFAULT_FPS, 1
-    if start is not None:
-        # Otherwise weights of filters that the preset has by default not would be lost.
-        settings = start.model.get_config()
-        of_start = {name: settings[name] for name in MODEL_ARGUMENTS}
-        arguments = {**of_start, **arguments}
-        fps, stride = start.spec.fps, start.spec.stride
-    elif config.task == "frames" and not _needs_solved_filters(arguments):
+    if config.task == "frames" and not _needs_solved_filters(arguments):
         # They do not come from the backbone, which frames alone would not teach then.
         arguments.setdefault("filter_source", "generated")
     try:
         return DynamoNet.from_preset(
-            preset,
+            _known(config.preset or DEFAULT_PRESET),
             num_classes=len(class_names) if class_names else 1,
             class_names=class_names,
             size=config.size,
             backbone=backbone,
-            **_pace(config, fps=fps, stride=stride),
+            **_pace(config, fps=DEFAULT_FPS, stride=1),
             **arguments,
         )
     except (TypeError, ValueError) as error:
         raise UserError(f"The model cannot be built: {error}") from error
+
+
+def _known(preset: str) -> str:
+    if preset not in PRESETS:
+        raise UserError(f"`--preset {preset}` is unknown. Known: {', '.join(PRESETS)}.")
+    return preset
 
 
 def _needs_solved_filters(arguments: Mapping) -> bool:
@@ -271,9 +259,15 @@ def _needs_solved_filters(arguments: Mapping) -> bool:
 def _like(
     trained: TrainedModel, config: TrainConfig, class_names: Sequence[str] | None
 ) -> keras.Model:
-    """A model of the same architecture for other classes, frames or arguments."""
+    """A model of the same architecture for other classes, frames or arguments.
+
+    A preset stands for the backbone alone: what was trained on frames would be lost
+    with other filters than those of the start.
+    """
     settings = trained.model.get_config()
     arguments, backbone = _arguments(config)
+    if config.preset is not None:
+        settings["backbone"]["config"] = preset_config(_known(config.preset))
     if config.size is not None:
         backbone["size"] = config.size
     settings["backbone"]["config"].update(backbone)

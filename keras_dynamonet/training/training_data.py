@@ -81,7 +81,11 @@ def load_training_data(config: TrainConfig) -> TrainingData:
                 "No videos to validate on: the best epoch is that of the training loss"
             )
     if config.unlabelled is not None:
-        train = train.concat(_load_unlabelled(config, (train, validation)))
+        parts = [
+            load_manifest(config.data, split=name, labelled=False, **source)
+            for name in splits
+        ]
+        train = train.concat(_load_unlabelled(config, (train, validation, *parts)))
     return TrainingData(train, validation if len(validation) else None)
 
 
@@ -89,20 +93,25 @@ def _load_unlabelled(config: TrainConfig, apart: Sequence[Manifest]) -> Manifest
     """The videos without labels, less those that are in the other manifests."""
     source = {"video_root": config.video_root}
     parts = list_splits(config.unlabelled, **source)
-    split = "train" if "train" in parts else None
+    split = next((name for name in (config.split, "train") if name in parts), None)
+    if parts and split is None:
+        raise UserError(
+            f"{config.unlabelled}: has no part to learn from, but {', '.join(parts)}. "
+            "Name a folder or list without parts."
+        )
     found = load_manifest(config.unlabelled, split=split, labelled=False, **source)
     taken = {absolute_path(m.path(i)) for m in apart for i in range(len(m))}
     paths = (absolute_path(found.path(i)) for i in range(len(found)))
     new = np.array([path not in taken for path in paths], bool)
     if not new.any():
         raise UserError(
-            f"{config.unlabelled}: has no videos but those of {config.data} and of the "
-            "validation. Name others, or leave out --unlabelled."
+            f"{config.unlabelled}: has no videos but those of {config.data}, its "
+            "parts and the validation. Name others, or leave out --unlabelled."
         )
     if not new.all():
         logger.info(
-            "Left out of the unlabelled videos: %d that are trained on with a label or "
-            "validated on",
+            "Left out of the unlabelled videos: %d that belong to DATA or to the "
+            "validation",
             np.count_nonzero(~new),
         )
     return found.subset(new)

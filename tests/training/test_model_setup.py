@@ -230,7 +230,13 @@ def test_init_with_another_frame_size_and_length_keeps_the_backbone(source):
 
 def test_a_preset_takes_the_filters_of_the_start(tmp_path, caplog):
     frames = build_model(
-        tiny_config("data", "run", task="frames", kernel_size=5, fps=6.0), None
+        tiny_config(
+            *("data", "run"),
+            task="frames",
+            fps=6.0,
+            model={**MODEL, "border": "zeros", "ridge": 1e-3},
+        ),
+        None,
     )
     randomise_weights(frames)
     path = tmp_path / "frames.keras"
@@ -238,13 +244,11 @@ def test_a_preset_takes_the_filters_of_the_start(tmp_path, caplog):
     settings = {"preset": "nano-16f", "init": str(path)}
     with caplog.at_level("INFO"):
         model = build_model(tiny_config("data", "run", **settings), ["walk", "run"])
-    assert (model.filter_source, model.kernel_size) == ("generated", 3)  # as named
+    assert (model.filter_source, model.kernel_size) == ("generated", 3)
+    assert (model.border, model.ridge) == ("zeros", 1e-3)
     assert (model.fps, model.num_frames, model.num_classes) == (6.0, 4, 2)
-    assert "left there: action/bias, action/kernel, " in caplog.text
-
-    named = {"model": {"backbone": MODEL["backbone"]}}
-    settings = tiny_config("data", "run", **settings, **named)
-    before, after = weights_of(frames), weights_of(build_model(settings, ["w", "r"]))
+    assert caplog.text.endswith("left there: action/bias, action/kernel\n")
+    before, after = weights_of(frames), weights_of(model)
     assert before.keys() == after.keys()
     assert any(name.startswith("filter_generator/") for name in before)
     for name in before.keys() - {"action/kernel", "action/bias"}:

@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -94,7 +95,9 @@ def test_another_split_can_be_named(action_videos):
 
 def test_unlabelled_videos_are_added(action_videos):
     config = TrainConfig(
-        data=str(action_videos), unlabelled=str(action_videos / "test" / "left")
+        data=str(action_videos / "train"),
+        validation_share=0.0,
+        unlabelled=str(action_videos / "test" / "left"),
     )
     train = load_training_data(config).train
     assert train.labels.tolist()[12:] == [-1, -1]
@@ -120,6 +123,32 @@ def test_unlabelled_videos_are_no_others(action_videos, tmp_path):
     assert len(set(train.paths)) == 12
     assert all("train" in path for path in train.paths)
 
+    # Neither do parts of DATA that the run does not use.
+    rows = [f"train/{k}/0.mp4,{k},train" for k in ("right", "left", "down")]
+    rows += ["train/left/1.mp4,left,test", "train/left/2.mp4,left,validation"]
+    (tmp_path / "parts.csv").write_text("\n".join(rows))
+    for split in (None, "test"):
+        config = TrainConfig(
+            data=str(tmp_path / "parts.csv"),
+            split=split,
+            video_root=str(action_videos),
+            unlabelled=str(action_videos / "train"),
+        )
+        train = load_training_data(config).train
+        assert np.count_nonzero(train.labels < 0) == 12 - 5
+
+    # Of several parts to train on, the unlabelled ones are of the same.
+    (tmp_path / "unlabelled" / "validation" / "left").mkdir(parents=True)
+    shutil.copy(
+        action_videos / "test" / "left" / "0.mp4",
+        tmp_path / "unlabelled" / "validation" / "left",
+    )
+    config = TrainConfig(
+        data=str(action_videos), unlabelled=str(tmp_path / "unlabelled")
+    )
+    with pytest.raises(UserError, match="no part to learn from, but validation. Name"):
+        load_training_data(config)
+
     # Without parts, what is held out is left out, too.
     config = TrainConfig(
         data=str(action_videos / "test"),
@@ -135,7 +164,8 @@ def test_a_list_of_unlabelled_videos_starts_from_the_video_root(
 ):
     (tmp_path / "more.csv").write_text("test/left/0.mp4\ntest/down/0.mp4\n")
     config = TrainConfig(
-        data=str(action_videos),
+        data=str(action_videos / "train"),
+        validation_share=0.0,
         unlabelled=str(tmp_path / "more.csv"),
         video_root=str(action_videos),
     )
