@@ -13,9 +13,7 @@ KINDS = ("pixels", "pointwise", "dense", "few_groups", "many_groups")
 """Convolutions that are alike in what is fast: of a clip of pixels (the stem), without
 taps, without groups, as in `nano`, and as in ResNeXt."""
 
-PIXEL_CHANNELS = 4
-"""What a pixel has at most."""
-
+_PIXEL_CHANNELS = 4
 _MANY_GROUPS = 32
 
 
@@ -37,7 +35,7 @@ def kind_of(kernel_size: tuple[int, int, int], channels: int, groups: int) -> st
     if max(kernel_size) == 1:
         return "pointwise"
     # Without temporal taps it is one 2D convolution, whatever it sees.
-    pixels = kernel_size[0] > 1 and channels <= PIXEL_CHANNELS
+    pixels = kernel_size[0] > 1 and channels <= _PIXEL_CHANNELS
     return "pixels" if pixels else "dense"
 
 

@@ -84,7 +84,17 @@ class DynamicMotionFilter(keras.layers.Layer):
                 "Filters must be square with an odd size. "
                 f"Received: filters of shape {tuple(filters)}"
             )
+        if filters[1] != frames[1]:
+            raise ValueError(
+                "There must be filters for each frame. "
+                f"Received: filters {tuple(filters)}, frames {tuple(frames)}"
+            )
         if masks:
+            if tuple(masks[0][1:4]) != tuple(frames[1:4]):
+                raise ValueError(
+                    "Masks must have the frames and the size of the frames. "
+                    f"Received: masks {tuple(masks[0])}, frames {tuple(frames)}"
+                )
             if masks[0][-1] != filters[-1]:
                 raise ValueError(
                     "There must be a mask for each filter. "

@@ -11,11 +11,7 @@ from keras_dynamonet.layers.arguments import (
     require_positive,
     triple,
 )
-from keras_dynamonet.layers.convolution_forms import (
-    PIXEL_CHANNELS,
-    fastest_form,
-    kind_of,
-)
+from keras_dynamonet.layers.convolution_forms import fastest_form, kind_of
 
 FORMS = ("auto", "native", "planar", "merged", "stacked", "traced")
 
@@ -23,9 +19,12 @@ _MERGED_CHANNELS = 32
 """Channels of the convolutions that `merged` makes of small groups; of 16, 32, ... 256
 the fastest on TensorFlow's CPU."""
 
-
 _LEAST_FILTERS = 8
 """Filters of a group of `stacked`: XNNPACK computes eight at a time or more."""
+
+_SHORT_RUN = 4
+"""Up to so many channels the taps of a stack are so short that gathering them one by
+one takes longer than a transposition before it."""
 
 _FEW_CHANNELS = 8
 """Below these, oneDNN (in TensorFlow 2.21 and PyTorch 2.13) gives the kernel of strided
@@ -264,7 +263,7 @@ def _stacked(inputs, kernel, bias, strides, padding):
     runs = _pad_in_runs(inputs, margins, run)
     starts = [tap.index - padding[0] + frames for tap in met]
     new_frames = -(-inputs.shape[1] // strides[0])
-    stack = _stack_pixels if inputs.shape[-1] <= PIXEL_CHANNELS else _stack_runs
+    stack = _stack_pixels if inputs.shape[-1] <= _SHORT_RUN else _stack_runs
     images = ops.reshape(
         stack(runs, starts, new_frames, strides[0]),
         (-1, *sizes, taps * inputs.shape[-1]),

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_dynamonet.layers.arguments import require_positive
 from keras_dynamonet.layers.dynamic_motion_filter import DynamicMotionFilter
 from keras_dynamonet.layers.filter_normalization import FilterNormalization
 from keras_dynamonet.layers.motion_descriptor import MotionDescriptor
@@ -158,6 +159,12 @@ class DynamoNet(TwoTaskModel):
             raise ValueError(
                 "Solved filters have negative taps, which `normalization='softmax'` "
                 "cannot express. Use 'none' or 'sum_to_one', or generated filters."
+            )
+        require_positive(segments=segments)
+        if solver_maps < 0:
+            raise ValueError(
+                "`solver_maps` must not be negative. "
+                f"Received: solver_maps={solver_maps}"
             )
         if segments > 1 or solver_maps:
             alone = (segments > 1) + (solver_maps > 0) + per_channel == 1

@@ -45,6 +45,9 @@ def test_masks_that_do_not_fit_raise():
     message = "There must be a mask for each filter. Received: filters (1, 1, 3, 3, 2)"
     with pytest.raises(ValueError, match=re.escape(message)):
         DynamicMotionFilter().build([(1, 1, 6, 7, 3), (1, 1, 3, 3, 2), (1, 1, 6, 7, 3)])
+    for masks in ((1, 2, 6, 7, 2), (1, 1, 7, 6, 2)):
+        with pytest.raises(ValueError, match="Masks must have the frames and the size"):
+            DynamicMotionFilter().build([(1, 1, 6, 7, 3), (1, 1, 3, 3, 2), masks])
 
 
 @pytest.mark.parametrize("filter_channels", (1, 3))
@@ -120,6 +123,7 @@ def test_unknown_choices_raise(argument):
         ((1, 2, 4, 4, 1), "square with an odd size"),
         ((1, 2, 3, 5, 1), "square with an odd size"),
         ((1, 2, 3, 3, 2), "one channel or as many as the frames"),
+        ((1, 1, 3, 3, 1), "There must be filters for each frame"),
     ],
 )
 def test_filters_that_do_not_fit_raise(filters, message):

@@ -361,6 +361,8 @@ def test_config_is_complete():
         ({"border": "wrap"}, "`border` must be one of"),
         ({"descriptor": "mean"}, "`head` must be one of"),
         ({"kernel_size": 4}, "`kernel_size` must be odd"),
+        ({"segments": 0}, "`segments` must be at least 1. Received: segments=0"),
+        ({"solver_maps": -1}, "must not be negative. Received: solver_maps=-1"),
         (
             {"descriptor_ridge": 0.0},
             "`descriptor_ridge` must be positive. Received: descriptor_ridge=0.0",
