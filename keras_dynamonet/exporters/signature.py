@@ -19,6 +19,8 @@ OUTPUTS = ("probabilities", "logits", "embedding", "motion_filters", "next_frame
 CLASS_OUTPUTS = OUTPUTS[:2]
 """Those that a network has only if it was trained on labels."""
 
+_PIXELS = 4 * 16 * 112 * 112
+
 
 @dataclass(frozen=True)
 class ExportSignature:
@@ -221,20 +223,29 @@ def make_inference_function(
 
 
 def make_reference(
-    model: DynamoNet, outputs: Sequence[str] = OUTPUTS, *, batch_size: int = 4
+    model: DynamoNet,
+    outputs: Sequence[str] = OUTPUTS,
+    *,
+    batch_size: int | None = None,
 ) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
     """Keras itself as a function from clips to outputs, what artefacts must equal.
 
     Args:
         model: The network as trained.
         outputs: Names of the outputs.
-        batch_size: Clips computed at a time.
+        batch_size: Clips computed at a time. Default: 4 of 16 frames of 112 x 112
+            pixels, of others as many pixels.
 
     Returns:
         A function from clips `(n, T, height, width, 3)` to a dictionary of arrays with
         n rows.
     """
     outputs = check_outputs(outputs)
+    if batch_size is None:
+        # One operation after the other takes a third of a second however few the
+        # clips are; many large ones take memory.
+        height, width = model.frame_size
+        batch_size = max(1, _PIXELS // (model.num_frames * height * width))
 
     def reference(clips):
         parts = []
