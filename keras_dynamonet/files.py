@@ -6,6 +6,7 @@ import glob
 import os
 import shutil
 import tempfile
+import time
 import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -103,18 +104,23 @@ def remove_written(folder: Path, written: Iterable[Path]) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def remove_leftovers(folder: str | os.PathLike, *, of: Path | None = None) -> None:
+def remove_leftovers(
+    folder: str | os.PathLike, *, of: Path | None = None, hours: float = 0
+) -> None:
     """Removes what processes that were killed while writing have left in a folder.
 
     Args:
         folder: Where `atomic_path` wrote.
-        of: What they wrote, which nobody else may be writing now. Default: anything.
+        of: What they wrote. Default: anything; nobody may be writing there now.
+        hours: How old leftovers must be. Whoever is still writing has a younger one.
     """
     pattern = ".*.partial*"
     if of is not None:
         pattern = glob.escape(_partial(of, "?")).replace("[?]", 8 * "[0-9a-f]")
+    latest = time.time() - 3600 * hours
     for leftover in Path(folder).glob(pattern):
-        _remove(leftover)
+        if not hours or leftover.stat().st_mtime < latest:
+            _remove(leftover)
 
 
 def _partial(path: Path, unique: str) -> str:

@@ -39,10 +39,9 @@ class RayPartWriter:
         os.chdir(folder)
         os.environ["KERAS_BACKEND"] = backend
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        import tensorflow as tf
+        from keras_dynamonet.exporters.runtimes import limit_tensorflow
 
-        tf.config.threading.set_intra_op_parallelism_threads(threads)
-        tf.config.threading.set_inter_op_parallelism_threads(threads)
+        limit_tensorflow(threads)
         from keras_dynamonet.bulk.worker import PartWriter
 
         self._write = PartWriter(job, out, threads=threads)

@@ -51,7 +51,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--model-version",
         type=at_least(1),
         metavar="N",
-        help="default: that of the sidecar, whose name is a number, else the newest",
+        help="default: the sidecar's name, where that is a number, else the newest",
     )
     parser.add_argument(
         "--clips",
@@ -100,7 +100,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.rest is not None:
         client = RestClient(arguments.rest, model, **options)
     else:
-        client = GrpcClient(arguments.grpc or "localhost:8500", model, **options)
+        address = "localhost:8500" if arguments.grpc is None else arguments.grpc
+        client = GrpcClient(address, model, **options)
     found, errors = [], []
     with client:
         for video in arguments.videos:

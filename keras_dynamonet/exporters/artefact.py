@@ -32,6 +32,8 @@ Runner = Callable[[np.ndarray], Mapping[str, np.ndarray]]
 """An artefact in its runtime: from clips to outputs by name."""
 
 _VERSIONED = ("keras-dynamonet", "keras", "numpy", "tensorflow", "tensorflow-cpu")
+# The largest networks take minutes: what is older, nobody will finish.
+_KILLED_AFTER_HOURS = 6
 _logger = logging.getLogger(__name__)
 
 
@@ -102,7 +104,7 @@ def export_artefact(
     started = time.monotonic()
     with _writable(target):
         for path in (target, sidecar):
-            remove_leftovers(path.parent, of=path)
+            remove_leftovers(path.parent, of=path, hours=_KILLED_AFTER_HOURS)
     with (
         _writable(target),
         _replaced(target, sidecar) if overwrite else contextlib.nullcontext(),
@@ -242,6 +244,22 @@ def check_target(target: Path, *, folder: bool, overwrite: bool) -> None:
             false, or there is a file or a link in the place of a folder, a folder in
             that of a file, or one that is no SavedModel.
     """
+    refuse_other_content(target, folder=folder, other="--name or --out")
+    refuse_existing(target, overwrite=overwrite, other="folder with --out")
+
+
+def refuse_other_content(target: Path, *, folder: bool, other: str) -> None:
+    """Checks that nothing but an artefact is in the place of an artefact.
+
+    Args:
+        target: The artefact.
+        folder: Whether it is to be a folder, as a SavedModel is.
+        other: Options that choose another place, for the message.
+
+    Raises:
+        UserError: If there is a file or a link in the place of a folder, a folder in
+            that of a file, or one that is no SavedModel.
+    """
     found = None
     if folder and target.is_symlink():
         found = "is a symbolic link"
@@ -251,9 +269,8 @@ def check_target(target: Path, *, folder: bool, overwrite: bool) -> None:
         found = "is a folder, but no SavedModel" if folder else "is a folder"
     if found is not None:
         raise UserError(
-            f"{target}: {found}, and is not replaced. Choose another --name or --out."
+            f"{target}: {found}, and is not replaced. Choose another {other}."
         )
-    refuse_existing(target, overwrite=overwrite, other="folder with --out")
 
 
 def refuse_existing(target: Path, *, overwrite: bool, other: str) -> None:

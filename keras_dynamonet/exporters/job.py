@@ -178,10 +178,8 @@ def run_job(
     except Exception as error:  # of one of many libraries
         _logger.debug("%s", target, exc_info=True)
         errors.append(f"{target}: {reason_of(error)}")
-    # One that agreed, but could not be kept, is not what its name stands for.
-    told = reports if results or not all(reports) else []
     try:
-        record(folder, target, told, source=clips_from)
+        record(folder, target, reports, source=clips_from, kept=bool(results))
     except OSError as error:
         reason = error.strerror or error
         errors.append(f"{folder / FILE_NAME}: cannot be written: {reason}.")
@@ -194,7 +192,12 @@ def run_job(
 
 
 def record(
-    folder: Path, target: Path, reports: Sequence[ParityReport], *, source: str
+    folder: Path,
+    target: Path,
+    reports: Sequence[ParityReport],
+    *,
+    source: str,
+    kept: bool,
 ) -> None:
     """Writes into `parity.json` what became of one artefact.
 
@@ -203,9 +206,10 @@ def record(
         target: The artefact, there or not.
         reports: The comparisons that were made of it.
         source: Where the clips come from.
+        kept: Whether this artefact is now what lies there.
     """
-    # What did not fail by its figures has none without an artefact.
-    gone = [] if target.exists() or not all(reports) else [label_of(target)]
-    told = [] if gone else reports
+    # What did not fail by its figures has none if it was not kept.
+    told = reports if kept or not all(reports) else []
+    gone = [] if told or target.exists() else [label_of(target)]
     if told or (folder / FILE_NAME).exists():
         write_parity(folder, told, source=source, gone=gone)

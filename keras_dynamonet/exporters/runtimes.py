@@ -207,14 +207,19 @@ def _limit_keras(threads):
     import keras
 
     if keras.backend.backend() == "tensorflow":
-        _limit_tensorflow(threads)
+        limit_tensorflow(threads)
     elif keras.backend.backend() == "torch":
         import torch
 
         torch.set_num_threads(threads)
 
 
-def _limit_tensorflow(threads):
+def limit_tensorflow(threads: int):
+    """Sets the threads of TensorFlow, 0 for one a core, before it computes anything.
+
+    Returns:
+        The package.
+    """
     import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(threads)
@@ -223,7 +228,7 @@ def _limit_tensorflow(threads):
 
 
 def _saved_model(target, threads):
-    tf = _limit_tensorflow(threads)
+    tf = limit_tensorflow(threads)
     module = tf.saved_model.load(target)  # must outlive its signatures
     serve = module.signatures["serving_default"]
     ((name, spec),) = serve.structured_input_signature[1].items()

@@ -19,7 +19,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from keras_dynamonet.errors import MissingExtraError, UsageError, UserError, first_line
-from keras_dynamonet.exporters.artefact import ExportResult, refuse_existing
+from keras_dynamonet.exporters.artefact import (
+    ExportResult,
+    refuse_existing,
+    refuse_other_content,
+)
 from keras_dynamonet.exporters.parity import ParityReport
 from keras_dynamonet.exporters.saved_model import export_saved_model
 from keras_dynamonet.exporters.sidecar import sidecar_path
@@ -152,12 +156,7 @@ def check_version(target: Path, *, overwrite: bool) -> None:
         UserError: If it or its sidecar exists already and `overwrite` is false, or
             something else than a SavedModel is in its place.
     """
-    strange = target.exists() and not (target / "saved_model.pb").is_file()
-    if strange or target.is_symlink():
-        raise UserError(
-            f"{target}: is no SavedModel and is not replaced. Choose another "
-            "--model-version."
-        )
+    refuse_other_content(target, folder=True, other="--model-version")
     other = "--model-version or --serving DIR"
     refuse_existing(target, overwrite=overwrite, other=other)
 

@@ -54,6 +54,7 @@ class GrpcClient:
 
     Raises:
         MissingExtraError: If the extra `serving` is not installed.
+        UserError: If the address is empty.
 
     Example:
 
@@ -72,6 +73,8 @@ class GrpcClient:
         timeout_seconds: float = 60.0,
     ):
         require_serving()
+        if not address:
+            raise UserError("The address is empty. Give host:port.")
         import grpc
         from tensorflow_serving.apis import prediction_service_pb2_grpc
 
@@ -127,6 +130,11 @@ class GrpcClient:
             response = self._stub.Predict(request, timeout=self.timeout_seconds)
         except grpc.RpcError as error:
             code = error.code().name
+            if code == "UNAVAILABLE" and "queue" in (error.details() or ""):
+                raise UserError(
+                    f"{self.address}: is busy: {first_line(error.details())}. Ask "
+                    "again later."
+                ) from error
             kind = UnreachableError if code in _UNREACHABLE else UserError
             raise kind(
                 f"{self.address}: {code}: {first_line(error.details() or '')}. Check "
@@ -138,7 +146,8 @@ class GrpcClient:
 class RestClient:
     """Talks to TensorFlow Serving over HTTP, without any dependency.
 
-    Pixels as JSON take five times their bytes: prefer `classify_bytes`.
+    Pixels as JSON take five times their bytes: prefer `classify_bytes`. A full queue is
+    an error at once.
 
     Args:
         address: `host:port`, by default port 8501, or a URL that ends before `/v1`, by

@@ -139,9 +139,13 @@ def test_version_that_exists_is_refused(source, tree):
     with pytest.raises(UserError, match="models/actions/1: exists already"):
         export_serving(source, tree, name="actions", version=1)
     (tree / "models" / "actions" / "9").mkdir()
-    with pytest.raises(UserError, match="9: is no SavedModel and is not replaced"):
+    with pytest.raises(UserError, match="9: is a folder, but no SavedModel, and is no"):
         export_serving(source, tree, name="actions", version=9, overwrite=True)
     (tree / "models" / "actions" / "9").rmdir()
+    (tree / "models" / "actions" / "9").symlink_to(tree / "models" / "actions" / "1")
+    with pytest.raises(UserError, match="9: is a symbolic link, and is not replaced"):
+        export_serving(source, tree, name="actions", version=9, overwrite=True)
+    (tree / "models" / "actions" / "9").unlink()
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a/b", "../a"])
@@ -200,8 +204,10 @@ def test_grpc_asks_again_where_the_queue_is_full(stand_in, monkeypatch):
     with grpc_server(stand_in) as address, GrpcClient(address, "actions") as client:
         assert len(client.predict({"clip": clips}, "embed")["embedding"]) == 400
         monkeypatch.setattr(stand_in, "refusals", 9)
-        with pytest.raises(UnreachableError, match="UNAVAILABLE: .*queue is full"):
+        with pytest.raises(UserError, match="is busy: .*queue is full. Ask") as told:
             client.predict({"clip": clips}, "embed")
+        # Which would end the work on other videos.
+        assert not isinstance(told.value, UnreachableError)
         assert stand_in.refusals == 4
 
 
@@ -444,8 +450,9 @@ def test_serve_client_takes_no_empty_address(tree, three_videos, capsys):
     from keras_dynamonet.cli.main import main
 
     words = ["serve-client", str(tree / "models" / "actions" / "1.json")]
-    assert main([*words, three_videos[0], "--rest", ""]) == 1
-    assert "is no address" in capsys.readouterr().err
+    for option, message in (("--rest", "is no address"), ("--grpc", "is empty")):
+        assert main([*words, three_videos[0], option, ""]) == 1
+        assert message in capsys.readouterr().err
 
 
 def test_serve_client_stops_where_the_server_ends(
