@@ -119,8 +119,10 @@ def remove_leftovers(
         pattern = glob.escape(_partial(of, "?")).replace("[?]", 8 * "[0-9a-f]")
     latest = time.time() - 3600 * hours
     for leftover in Path(folder).glob(pattern):
-        if not hours or leftover.stat().st_mtime < latest:
-            _remove(leftover)
+        # Whoever was still writing may have finished meanwhile.
+        with contextlib.suppress(FileNotFoundError):
+            if not hours or leftover.stat().st_mtime < latest:
+                _remove(leftover)
 
 
 def _partial(path: Path, unique: str) -> str:

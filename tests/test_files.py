@@ -88,6 +88,15 @@ def test_leftovers_of_one_file_are_removed(tmp_path):
     assert (tmp_path / "a[1].onnx").read_text() == "whole"
 
 
+def test_leftovers_that_go_meanwhile_are_no_error(tmp_path, monkeypatch):
+    there, gone = (tmp_path / f".a.{k}.partial.onnx" for k in ("0a1b2c3d", "4e5f6a7b"))
+    there.write_text("half")
+    os.utime(there, (0, 0))
+    monkeypatch.setattr(type(tmp_path), "glob", lambda *_: iter([gone, there]))
+    remove_leftovers(tmp_path, of=tmp_path / "a.onnx", hours=6)
+    assert not there.exists()
+
+
 def test_leftovers_of_killed_processes_are_removed(tmp_path):
     (tmp_path / ".last.1.partial.keras").write_text("")
     (tmp_path / ".model.2.partial").mkdir()

@@ -121,7 +121,7 @@ def _tell_what_has_no_effect(config: TrainConfig, model: keras.Model) -> None:
     if config.generator_input is not None and model.filter_source == "solved":
         idle["generator_input"] = "filter_source=generated or refined"
     if config.motion_gradient is False and fixed:
-        idle["motion_gradient"] = "filters that learn, generated or on `solver_maps`"
+        idle["motion_gradient"] = "filter_source=generated or refined, or solver_maps"
     for name in ("motion_gradient", "descriptor"):
         if getattr(config, name) is not None and model.evidence == "feature":
             idle[name] = "evidence=both or filters"
@@ -228,13 +228,14 @@ def copy_weights(
 
 
 def _from_preset(config: TrainConfig, class_names: Sequence[str] | None) -> keras.Model:
+    preset = _known(config.preset or DEFAULT_PRESET)
     arguments, backbone = _arguments(config)
     if config.task == "frames" and not _needs_solved_filters(arguments):
         # They do not come from the backbone, which frames alone would not teach then.
         arguments.setdefault("filter_source", "generated")
     try:
         return DynamoNet.from_preset(
-            _known(config.preset or DEFAULT_PRESET),
+            preset,
             num_classes=len(class_names) if class_names else 1,
             class_names=class_names,
             size=config.size,

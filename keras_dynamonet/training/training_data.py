@@ -84,6 +84,7 @@ def load_training_data(config: TrainConfig) -> TrainingData:
         parts = [
             load_manifest(config.data, split=name, labelled=False, **source)
             for name in splits
+            if name != split
         ]
         train = train.concat(_load_unlabelled(config, (train, validation, *parts)))
     return TrainingData(train, validation if len(validation) else None)

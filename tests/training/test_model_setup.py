@@ -79,7 +79,7 @@ def test_users_are_told_what_frames_alone_teach(options, told, caplog):
     ],
 )
 def test_users_are_told_of_settings_without_effect(name, value, needed, caplog):
-    told = f"`{name}` has no effect without "
+    told = f"`{name}` has no effect without {next(iter(needed))}="
     build_model(tiny_config("data", "run", **{name: value}, **needed), None)
     assert "no effect" not in caplog.text
     build_model(tiny_config("data", "run", **{name: value}), None)
@@ -276,10 +276,13 @@ def test_init_of_which_nothing_fits_is_refused(source):
         build_model(config, ["walk", "run"])
 
 
-def test_unknown_preset():
-    config = tiny_config("data", "run", preset="giant")
-    with pytest.raises(UserError, match="`--preset giant` is unknown. Known: nano-16f"):
-        build_model(config, ["a", "b"])
+def test_unknown_preset(source):
+    for init in (None, str(source[0])):
+        config = tiny_config("data", "run", preset="giant", init=init)
+        with pytest.raises(
+            UserError, match="^`--preset giant` is unknown. Known: nano"
+        ):
+            build_model(config, ["a", "b"])
 
 
 @pytest.mark.parametrize(
