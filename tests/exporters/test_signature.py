@@ -4,6 +4,7 @@ import pytest
 import tensorflow as tf
 
 from keras_dynamonet.errors import UserError
+from keras_dynamonet.exporters import signature
 from keras_dynamonet.exporters.folding import fold
 from keras_dynamonet.exporters.signature import (
     OUTPUTS,
@@ -20,6 +21,30 @@ from tests.exporters.networks import moving_clips, tiny_network
 @pytest.fixture(scope="module")
 def network():
     return tiny_network()
+
+
+@pytest.mark.parametrize(
+    ("clips_at_a_time", "sizes"), [(0.5, [1] * 5), (2.9, [2, 2, 1]), (784, [5])]
+)
+def test_batches_have_about_as_many_pixels(
+    network, monkeypatch, clips_at_a_time, sizes
+):
+    found = []
+
+    def compute(model, clips, outputs):
+        found.append(len(clips))
+        return {"logits": np.asarray(clips)[:, 0, 0, 0]}
+
+    monkeypatch.setattr(signature, "compute_outputs", compute)
+    # The usual number stands for 784 of these small clips.
+    if clips_at_a_time != 784:
+        pixels = int(clips_at_a_time * 4 * 16 * 16)
+        monkeypatch.setattr(signature, "_PIXELS", pixels)
+    assert signature._PIXELS // (4 * 16 * 16) == int(clips_at_a_time)
+    clips = moving_clips(5, 4, 16)
+    outputs = make_reference(network, ["logits"])(clips)
+    assert found == sizes
+    np.testing.assert_array_equal(outputs["logits"], clips[:, 0, 0, 0])
 
 
 def test_outputs_are_what_their_names_say(network):
